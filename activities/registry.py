@@ -1,0 +1,15 @@
+"""Every activity there is."""
+
+from collections.abc import Callable
+from typing import Any
+
+from activities import bookkeeping, populate_captures_collection
+from activities.resources import Resources
+
+
+def activities(resources: Resources) -> list[Callable[..., Any]]:
+    """All activities, bound to what they work with."""
+    return [
+        *bookkeeping.activities(resources),
+        *populate_captures_collection.activities(resources),
+    ]

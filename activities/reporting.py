@@ -1,0 +1,265 @@
+"""How an activity says how far its stage is: heartbeats to Temporal, rows and log lines to people.
+
+The stage reporter is all that the body of an activity sees of this.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, replace
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from db import stage_rows
+from db.connections import Connection
+from db.log_rows import Line
+from jobs.errors import JobError, RunEnded
+from jobs.stages import Stage, StageSnapshot
+from jobs.status import Status
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+SECONDS_BETWEEN_BEATS = 1.0
+"""Also the least time between two writes of the stage's row outside of effects."""
+
+FIRST_TELLING = 2.0
+LONGEST_BETWEEN_TELLINGS = 300.0
+"""A running stage tells its workflow how far it is after 2, 4, 8 … seconds, then every 5 minutes: enough for
+the Temporal Web UI, and a history that stays small for a job of days."""
+
+ATTEMPTS_AT_THE_UNEXPECTED = 3
+"""An error that nobody foresaw is tried again this often: it may be a passing fault, or a defect."""
+
+TRANSIENT = (OperationalError, InterfaceError, PoolTimeout, ConnectionError, TimeoutError)
+
+
+class RunPayload(Protocol):
+    """What every payload of a stage's activity has."""
+
+    job_id: int
+    run: int
+
+
+def implements(
+    stage: Stage[In, Out],
+) -> Callable[[Callable[[Any, In], Coroutine[Any, Any, Out]]], Callable[[Any, In], Coroutine[Any, Any, Out]]]:
+    """Mark a method as the activity that carries out a stage."""
+    return activity.defn(name=stage.key)
+
+
+class StageReporter:
+    """How far one stage of one run is.
+
+    `progress`, `set`, `count` and `log` only note; a timer and the effects write. Whatever is written is fenced
+    by the run: once it is over, the next write raises RunEnded.
+    """
+
+    def __init__(self, engine: AsyncEngine, payload: RunPayload, stage: StageSnapshot) -> None:
+        self.engine = engine
+        self.job_id = payload.job_id
+        self.run = payload.run
+        self.stage = stage
+        self.cursor: dict[str, Any] | None = None
+        """Where to go on; committed by the next effect."""
+        self._lines: list[Line] = []
+        self._changed = True
+        self._beaten_at = time.monotonic()
+        self._writing = asyncio.Lock()
+        self._before_effect: StageSnapshot | None = None
+        self._lines_of_effect: list[Line] = []
+
+    @property
+    def finished(self) -> bool:
+        """True if an attempt before this one did the whole stage, and only its answer was lost."""
+        return self.stage.status is Status.SUCCESS
+
+    def progress(self, fraction: float) -> None:
+        """Say how far the stage is, from 0 to 1; it never goes back."""
+        self.stage.progress = max(self.stage.progress, min(1.0, fraction))
+        self._note()
+
+    def set(self, param: str, value: Any) -> None:
+        """Set a figure of the stage, by its name or key."""
+        self.stage.param(param).value = value
+        self._note()
+
+    def count(self, param: str, by: int = 1) -> None:
+        """Add to a figure of the stage."""
+        self.set(param, (self.stage.param(param).value or 0) + by)
+
+    def log(self, message: str, level: str = "INFO") -> None:
+        """Add a line to the job's log. Inside an effect it is kept only if the effect is."""
+        lines = self._lines if self._before_effect is None else self._lines_of_effect
+        lines.append(Line(message, level))
+        self._note()
+
+    def _note(self) -> None:
+        self._changed = True
+        if time.monotonic() - self._beaten_at > SECONDS_BETWEEN_BEATS / 4:
+            self.beat()
+
+    def beat(self) -> None:
+        """Tell Temporal that the attempt is alive, and where it is."""
+        self._beaten_at = time.monotonic()
+        activity.heartbeat(asdict(self.stage), self.cursor)
+
+    async def write(self) -> None:
+        """Write what was noted, if anything was; of an effect under way only what was so before it."""
+        async with self._writing:
+            if self._changed:
+                async with self.engine.begin() as db:
+                    await self._write(db, self._before_effect or self.stage)
+
+    async def _write(self, db: Connection, stage: StageSnapshot, more: Sequence[Line] = ()) -> None:
+        lines, self._lines, self._changed = self._lines, [], False
+        try:
+            await stage_rows.report(db, self.job_id, self.run, stage, [*lines, *more], self.cursor)
+        except BaseException:
+            self._lines, self._changed = [*lines, *self._lines], True
+            raise
+
+    @asynccontextmanager
+    async def effect(self, *, last: bool = False) -> AsyncIterator[Connection]:
+        """A transaction for an effect of the stage, which also commits how far the stage is then.
+
+        So what is done and the record of it are one: an attempt that is made again finds both or neither. With
+        `last` the stage is over with it. Raises RunEnded, and undoes the effect, if the run is over.
+        """
+        before = replace(self.stage, params=[replace(param) for param in self.stage.params])
+        self._before_effect = before
+        try:
+            async with self.engine.begin() as db:
+                yield db
+                if last:
+                    self.stage.status, self.stage.progress = Status.SUCCESS, 1.0
+                async with self._writing:
+                    await self._write(db, self.stage, self._lines_of_effect)
+        except BaseException:
+            self.stage = before
+            raise
+        finally:
+            self._before_effect, self._lines_of_effect = None, []
+
+    async def finish(self) -> None:
+        """End the stage, if an effect has not done so."""
+        if not self.finished:
+            self.stage.status, self.stage.progress = Status.SUCCESS, 1.0
+            self._changed = True
+            await self.write()
+
+
+@asynccontextmanager
+async def reporting(
+    engine: AsyncEngine, stage: Stage[Any, Any], payload: RunPayload
+) -> AsyncIterator[StageReporter]:
+    """Keep the row of a stage, Temporal and the job's log true while the body does the stage's work.
+
+    The body goes on where the row's cursor says. Errors leave as what Temporal must know of them: whether
+    trying again can help.
+    """
+    try:
+        report = await _started(engine, stage, payload)
+        keeping = asyncio.create_task(_keep(report, body=current_task()))
+        try:
+            yield report
+            await report.finish()
+        except asyncio.CancelledError as error:
+            if keeping.done() and not keeping.cancelled() and isinstance(keeping.exception(), RunEnded):
+                raise RunEnded(report.job_id, report.run) from error
+            await _last_words(report)
+            raise
+        except Exception:
+            await _last_words(report)
+            raise
+        finally:
+            keeping.cancel()
+            with suppress(asyncio.CancelledError, RunEnded):
+                await keeping
+    except JobError as error:
+        raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
+    except TRANSIENT as error:
+        raise ApplicationError(first_line(error), type=type(error).__name__) from error
+    except DBAPIError as error:
+        # the statement itself is wrong, or a connection was cut: only the second passes
+        final = not error.connection_invalidated
+        raise ApplicationError(first_line(error), type="DatabaseError", non_retryable=final) from error
+    except (ApplicationError, asyncio.CancelledError):
+        raise
+    except Exception as error:
+        given_up = activity.info().attempt >= ATTEMPTS_AT_THE_UNEXPECTED
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise ApplicationError(reason, type=type(error).__name__, non_retryable=given_up) from error
+
+
+async def _started(engine: AsyncEngine, stage: Stage[Any, Any], payload: RunPayload) -> StageReporter:
+    attempt = activity.info().attempt
+    if attempt == 1:
+        report = StageReporter(engine, payload, stage.snapshot())
+    else:
+        async with engine.begin() as db:
+            snapshot, cursor = await stage_rows.get(db, payload.job_id, stage.key)
+        report = StageReporter(engine, payload, snapshot)
+        report.cursor = cursor
+        if not report.finished:
+            report.log(f"Going on with stage {stage.key}, attempt {attempt}", "WARNING")
+    if not report.finished:
+        report.stage.status = Status.STARTED
+    return report
+
+
+def current_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
+async def _keep(report: StageReporter, body: asyncio.Task[Any]) -> None:
+    """Beat, write and tell the workflow from time to time, however long one step of the body takes.
+
+    Stops the body, and ends with RunEnded, once the run turns out to be over.
+    """
+    began = time.monotonic()
+    next_telling = FIRST_TELLING
+    while True:
+        await asyncio.sleep(SECONDS_BETWEEN_BEATS)
+        report.beat()
+        # a database out of reach now is no reason to end: what was noted is written later, or by the next attempt
+        try:
+            await report.write()
+        except TRANSIENT as error:
+            activity.logger.warning("cannot write how far the stage is: %s", first_line(error))
+        except RunEnded:
+            body.cancel()
+            raise
+        passed = time.monotonic() - began
+        if passed >= next_telling:
+            next_telling = min(passed * 2, passed + LONGEST_BETWEEN_TELLINGS)
+            await _tell_workflow(report)
+
+
+async def _tell_workflow(report: StageReporter) -> None:
+    info = activity.info()
+    handle = activity.client().get_workflow_handle(info.workflow_id or "", run_id=info.workflow_run_id)
+    try:
+        await handle.signal("progress", report.stage)
+    except Exception as error:  # any failure to tell is only a line in the process's log
+        activity.logger.warning("cannot tell the workflow of progress: %s", error)
+
+
+async def _last_words(report: StageReporter) -> None:
+    """Write what the body logged before it failed; if that fails too, the failure itself says why."""
+    with suppress(Exception):
+        await report.write()
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, without a statement or its parameters."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return str(cause).strip().split("\n", 1)[0] or type(cause).__name__

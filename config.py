@@ -1,0 +1,45 @@
+"""The settings, read once from the environment by whoever starts a process."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting there is, each as NIGHTJAR_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix="NIGHTJAR_", frozen=True)
+
+    data_dir: Path = Field(
+        Path(".nightjar"), description="Folder of the embedded servers: databases, logs, secrets."
+    )
+    database_url: str = Field(
+        "postgresql+psycopg://nightjar@127.0.0.1:5432/nightjar",
+        description="SQLAlchemy address of PostgreSQL, driver psycopg.",
+        repr=False,
+    )
+    database_pool: int = Field(20, ge=2, description="Connections that one process may hold.")
+
+    temporal_address: str = Field("127.0.0.1:7233", description="host:port of Temporal's front end.")
+    temporal_namespace: str = Field("default", description="Temporal namespace.")
+    temporal_ui: str = Field("http://127.0.0.1:8233", description="Address of Temporal's Web UI.")
+    temporal_tls: bool = Field(False, description="Speak TLS to Temporal.")
+    temporal_api_key: SecretStr | None = Field(None, description="API key (Temporal Cloud).")
+    temporal_tls_ca: Path | None = Field(None, description="PEM file: who signed the server's certificate.")
+    temporal_tls_cert: Path | None = Field(None, description="PEM file: the client's certificate.")
+    temporal_tls_key: Path | None = Field(None, description="PEM file: the client's key.")
+    task_queue: str = Field("nightjar", description="Start of the names of all task queues.")
+
+    api_host: str = Field("127.0.0.1", description="Interface that the API listens on.")
+    api_port: int = Field(8000, description="Port that the API listens on.")
+    time_zone: str = Field("UTC", description="Zone of the times that the API prints (without a zone).")
+    log_level: str = Field("INFO", description="Level of the processes' own logs.")
+
+    max_concurrent_activities: int = Field(
+        10, ge=1, description="Activities that one worker process runs at once."
+    )
+    shutdown_grace: timedelta = Field(
+        timedelta(seconds=20), description="How long a stopping worker lets activities finish."
+    )

@@ -1,0 +1,369 @@
+"""Every query that changes a job. Reading them for people is in `job_pages`.
+
+None commits: whoever opened the transaction decides that. The state of a run is guarded in the statements
+themselves, so that the database settles every race.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import text
+
+from db import log_rows, stage_rows
+from db.connections import Connection
+from db.log_rows import Line
+from jobs import lines
+from jobs.errors import InvalidField, JobNotFound, RunRefused
+from jobs.job_type import JobType
+from jobs.runs import ClaimedRun, Closing, JobRequest
+from jobs.stages import StageSnapshot
+from jobs.status import Status
+
+# what a client may say of a job, by create, by edit or as a program's request
+EDITABLE = (
+    "name",
+    "project_id",
+    "deployment_id",
+    "source_image_collection_id",
+    "source_image_single_id",
+    "pipeline_id",
+    "job_type_key",
+    "delay",
+    "limit",
+    "shuffle",
+    "params",
+)
+REFERENCES = {
+    "project_id": "projects",
+    "deployment_id": "deployments",
+    "source_image_collection_id": "source_image_collections",
+    "source_image_single_id": "source_images",
+    "pipeline_id": "pipelines",
+}
+_CLAIM_COLUMNS = """id, run, name, status, job_type_key, project_id, deployment_id, source_image_collection_id,
+    source_image_single_id, pipeline_id, delay, "limit", shuffle, params, workflow_id, workflow_run_id"""
+
+_NOTIFY = text("SELECT pg_notify('nightjar_jobs', CAST(:job_id AS text))")
+
+
+async def missing_reference(db: Connection, values: Mapping[str, Any]) -> str | None:
+    """The first field of a job that names a row which does not exist; null references are fine."""
+    wanted = [(field, values[field]) for field in REFERENCES if values.get(field) is not None]
+    if not wanted:
+        return None
+    checks = ", ".join(
+        f'EXISTS (SELECT 1 FROM {REFERENCES[field]} WHERE id = :{field}) AS "{field}"' for field, _ in wanted
+    )
+    row = (await db.execute(text(f"SELECT {checks}"), dict(wanted))).mappings().one()
+    return next((field for field, _ in wanted if not row[field]), None)
+
+
+async def insert(
+    db: Connection, values: Mapping[str, Any], stages: list[StageSnapshot], *, start: bool = False
+) -> int:
+    """Add a job with the stages that it has from the start; gives its id.
+
+    With `start` its first run is asked for in the same breath.
+    """
+    columns = {name: values[name] for name in EDITABLE if name in values}
+    if columns.get("params") is not None:
+        columns["params"] = orjson.dumps(columns["params"]).decode()
+    asked = {"status": Status.PENDING.value, "run": 1} if start else {}
+    names = ", ".join(f'"{name}"' for name in (*columns, *asked))
+    marks = ", ".join(f":{name}" for name in (*columns, *asked))
+    statement = text(f"""
+        INSERT INTO jobs ({names}, asked_at) VALUES ({marks}, {"now()" if start else "NULL"}) RETURNING id
+    """)
+    job_id: int = (await db.execute(statement, {**columns, **asked})).scalar_one()
+    await stage_rows.seed(db, job_id, stages)
+    return job_id
+
+
+async def update(db: Connection, job_id: int, values: Mapping[str, Any]) -> None:
+    """Change what a client said of a job."""
+    columns = {name: values[name] for name in EDITABLE if name in values}
+    if not columns:
+        return
+    if columns.get("params") is not None:
+        columns["params"] = orjson.dumps(columns["params"]).decode()
+    changes = ", ".join(f'"{name}" = :{name}' for name in columns)
+    statement = text(f"UPDATE jobs SET {changes}, updated_at = now() WHERE id = :job_id")
+    await db.execute(statement, {**columns, "job_id": job_id})
+    await db.execute(_NOTIFY, {"job_id": job_id})
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What became of a request to run or to cancel."""
+
+    run: int
+    workflow_id: str | None
+    changed: bool
+    """False if the request found nothing to do."""
+    status: Status
+    """As it is now."""
+
+
+_ASK_TO_RUN = text("""
+UPDATE jobs SET status = 'PENDING', run = jobs.run + 1, asked_at = now(), updated_at = now(), launched_at = NULL,
+                started_at = NULL, finished_at = NULL, result = NULL, workflow_id = :workflow_id,
+                workflow_run_id = NULL
+FROM (SELECT id, status AS was FROM jobs WHERE id = :job_id FOR UPDATE) before
+WHERE jobs.id = before.id AND was NOT IN ('PENDING', 'STARTED', 'CANCELING')
+RETURNING jobs.run, jobs.name, before.was
+""")
+_STATE = text("SELECT run, status, workflow_id FROM jobs WHERE id = :job_id")
+
+
+async def ask_to_run(db: Connection, job_id: int, stages: list[StageSnapshot], *, again: bool) -> Asked:
+    """Ask for the next run of a job; one that is under way is left alone.
+
+    `again` (retry) says so in the log. The stages start over, also those of the run before.
+    """
+    values = {"job_id": job_id, "workflow_id": workflow_id(job_id)}
+    row = (await db.execute(_ASK_TO_RUN, values)).first()
+    if row is None:
+        return await _unchanged(db, job_id)
+    if row.run > 1:
+        await stage_rows.seed(db, job_id, stages)
+    if again:
+        line = Line(lines.running_again(job_id, row.name, Status(row.was)))
+        await log_rows.append(db, job_id, row.run, [line])
+    await db.execute(_NOTIFY, {"job_id": job_id})
+    return Asked(row.run, workflow_id(job_id), True, Status.PENDING)
+
+
+_ASK_TO_CANCEL = text("""
+UPDATE jobs SET status = CASE WHEN was = 'STARTED' THEN 'CANCELING' ELSE 'REVOKED' END,
+                finished_at = CASE WHEN was = 'STARTED' THEN NULL ELSE now() END,
+                asked_at = now(), updated_at = now()
+FROM (SELECT id, status AS was FROM jobs WHERE id = :job_id FOR UPDATE) before
+WHERE jobs.id = before.id AND was IN ('CREATED', 'PENDING', 'STARTED')
+RETURNING jobs.run, jobs.name, jobs.status, jobs.workflow_id, before.was
+""")
+
+
+async def ask_to_cancel(db: Connection, job_id: int) -> Asked:
+    """Ask for the end of a job's run.
+
+    A run that no worker has claimed is over at once: the claim will find it so. A job that is over stays as it
+    ended. `workflow_id` of the answer is null where there is no workflow to be told.
+    """
+    row = (await db.execute(_ASK_TO_CANCEL, {"job_id": job_id})).first()
+    if row is None:
+        return await _unchanged(db, job_id)
+    status = Status(row.status)
+    await log_rows.append(db, job_id, row.run, [Line(lines.changing_status(job_id, status))])
+    await db.execute(_NOTIFY, {"job_id": job_id})
+    return Asked(row.run, None if row.was == Status.CREATED else row.workflow_id, True, status)
+
+
+async def _unchanged(db: Connection, job_id: int) -> Asked:
+    row = (await db.execute(_STATE, {"job_id": job_id})).first()
+    if row is None:
+        raise JobNotFound(job_id)
+    return Asked(row.run, row.workflow_id, False, Status(row.status))
+
+
+_DELETE = text("DELETE FROM jobs WHERE id = :job_id RETURNING workflow_id, status")
+
+
+async def delete(db: Connection, job_id: int) -> str | None:
+    """Remove a job with its stages and log; gives the id of the workflow that is to be ended, if any."""
+    row = (await db.execute(_DELETE, {"job_id": job_id})).first()
+    if row is None:
+        raise JobNotFound(job_id)
+    return row.workflow_id if Status(row.status).is_active else None
+
+
+# the run of a workflow ----------------------------------------------------------------------------------------
+
+
+def workflow_id(job_id: int) -> str:
+    """The id of the workflow that the API starts for a job."""
+    return f"job-{job_id}"
+
+
+_LOCK = text(f"SELECT {_CLAIM_COLUMNS} FROM jobs WHERE id = :job_id FOR UPDATE")
+_BY_EXECUTION = text("SELECT id FROM jobs WHERE workflow_run_id = :workflow_run_id")
+_CLAIM = text("""
+UPDATE jobs SET status = 'STARTED', run = :run, started_at = now(), finished_at = NULL, updated_at = now(),
+                workflow_id = :workflow_id, workflow_run_id = :workflow_run_id
+WHERE id = :job_id
+""")
+_TAKE_OVER = text("UPDATE jobs SET workflow_run_id = :workflow_run_id WHERE id = :job_id")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """The workflow execution that claims a run: Temporal's two ids."""
+
+    workflow_id: str
+    workflow_run_id: str
+
+
+async def claim(
+    db: Connection,
+    job_type: JobType,
+    request: JobRequest,
+    stages_after: Callable[[int], list[StageSnapshot]],
+    execution: Execution,
+) -> ClaimedRun:
+    """Take a run for a workflow execution: its row becomes STARTED and its stages start over.
+
+    `stages_after` gives the stages of a run for the job's delay in seconds.
+    The same execution may claim again (its first answer was lost) and gets the same. A program's request
+    without `job_id` makes the job. Raises JobNotFound, InvalidField, or RunRefused if the run is not to be had:
+    cancelled before it began, superseded, or the job runs already.
+    """
+    job_id = request.job_id
+    if job_id is None:
+        values = {"workflow_run_id": execution.workflow_run_id}
+        job_id = (await db.execute(_BY_EXECUTION, values)).scalar()
+    if job_id is None:
+        job_id = await _insert_requested(db, job_type, request)
+    row = (await db.execute(_LOCK, {"job_id": job_id})).mappings().first()
+    if row is None:
+        raise JobNotFound(job_id)
+    if row["job_type_key"] != job_type.key:
+        raise RunRefused(job_id, f"its type is {row['job_type_key']}, not {job_type.key}")
+    mine = {"job_id": job_id, "workflow_run_id": execution.workflow_run_id}
+    if row["status"] == Status.STARTED and row["workflow_run_id"] == execution.workflow_run_id:
+        return await _claimed(db, row, row["run"])
+    if row["status"] == Status.STARTED and row["workflow_id"] == execution.workflow_id:
+        # one execution of a workflow id is open at a time: the one that claimed before has been reset away
+        await db.execute(_TAKE_OVER, mine)
+        return await _claimed(db, row, row["run"])
+    run = _next_run(job_id, row, request)
+    await db.execute(_CLAIM, {**mine, "run": run, "workflow_id": execution.workflow_id})
+    stages = stages_after(row["delay"])
+    await stage_rows.seed(db, job_id, stages)
+    said = [lines.running(job_id, row["name"]), lines.changing_status(job_id, Status.STARTED)]
+    await log_rows.append(db, job_id, run, [Line(line) for line in said])
+    await db.execute(_NOTIFY, {"job_id": job_id})
+    return await _claimed(db, row, run, stages)
+
+
+def _next_run(job_id: int, row: Mapping[Any, Any], request: JobRequest) -> int:
+    run: int = row["run"]
+    if request.run is None:
+        if Status(row["status"]).is_active:
+            raise RunRefused(job_id, f"run {run} is {row['status']}")
+        return run + 1
+    if request.run != run:
+        raise RunRefused(job_id, f"run {request.run} is over, run {run} is {row['status']}")
+    if row["status"] != Status.PENDING:
+        raise RunRefused(job_id, f"run {run} is {row['status']}")
+    return run
+
+
+async def _insert_requested(db: Connection, job_type: JobType, request: JobRequest) -> int:
+    """The job that a program's request describes; the same checks as over REST."""
+    if request.project_id is None:
+        raise InvalidField("project_id", "needed where no job_id is given")
+    values = {name: getattr(request, name) for name in EDITABLE if name != "job_type_key"}
+    values["job_type_key"] = job_type.key
+    values["name"] = request.name or job_type.name
+    field = await missing_reference(db, values)
+    if field is not None:
+        raise InvalidField(field, f"no such row: {values[field]}")
+    return await insert(db, values, [])
+
+
+async def _claimed(
+    db: Connection, row: Mapping[Any, Any], run: int, stages: list[StageSnapshot] | None = None
+) -> ClaimedRun:
+    return ClaimedRun(
+        job_id=row["id"],
+        run=run,
+        name=row["name"],
+        project_id=row["project_id"],
+        deployment_id=row["deployment_id"],
+        source_image_collection_id=row["source_image_collection_id"],
+        source_image_single_id=row["source_image_single_id"],
+        pipeline_id=row["pipeline_id"],
+        delay=row["delay"],
+        limit=row["limit"],
+        shuffle=row["shuffle"],
+        params=row["params"],
+        stages=await stage_rows.get_all(db, row["id"]) if stages is None else stages,
+    )
+
+
+_CLOSE = text("""
+UPDATE jobs SET status = CASE WHEN status = 'CANCELING' THEN 'REVOKED' ELSE CAST(:status AS text) END,
+                finished_at = now(), updated_at = now()
+WHERE id = :job_id AND run = :run AND status IN ('STARTED', 'CANCELING')
+RETURNING status, name
+""")
+
+
+async def close(db: Connection, closing: Closing) -> Status:
+    """End a run; gives the status that it has in the end.
+
+    A run that was asked to stop ends REVOKED, whatever its last stage gave. A run that is over stays as it
+    ended. Raises RunRefused if there is no such run any more (the job was deleted, or started again).
+    """
+    job_id, run = closing.job_id, closing.run
+    values = {"job_id": job_id, "run": run, "status": closing.status}
+    row = (await db.execute(_CLOSE, values)).first()
+    if row is None:
+        was = (await db.execute(_STATE, {"job_id": job_id})).first()
+        if was is None or was.run != run:
+            raise RunRefused(job_id, f"run {run} is gone")
+        return Status(was.status)
+    status = Status(row.status)
+    said = [Line(lines.changing_status(job_id, status))]
+    if status is Status.FAILURE:
+        said.insert(0, Line(lines.failed(job_id, row.name, closing.reason or "unknown reason"), "ERROR"))
+    if status is Status.SUCCESS:
+        said.append(Line(lines.finished(job_id, row.name, status)))
+    else:
+        await stage_rows.end_started(db, job_id, status)
+    await log_rows.append(db, job_id, run, said)
+    await db.execute(_NOTIFY, {"job_id": job_id})
+    return status
+
+
+# what was asked for and has not happened ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A run that was asked to start or to stop some time ago, and has not."""
+
+    job_id: int
+    run: int
+    status: Status
+    job_type_key: str
+    workflow_id: str
+
+
+_WAITING = text("""
+SELECT id AS job_id, run, status, job_type_key, workflow_id FROM jobs
+WHERE (status = 'PENDING' AND launched_at IS NULL AND asked_at < now() - CAST(:start_after AS interval))
+   OR (status = 'CANCELING' AND asked_at < now() - CAST(:stop_after AS interval))
+ORDER BY asked_at LIMIT :most
+""")
+_LAUNCHED = text("""
+UPDATE jobs SET launched_at = now() WHERE id = :job_id AND run = :run AND status = 'PENDING'
+""")
+
+
+async def waiting(
+    db: Connection, *, start_after: timedelta, stop_after: timedelta, most: int
+) -> list[Waiting]:
+    """Runs asked to start, or to stop, longer ago than that; oldest first, at most `most`."""
+    values = {"start_after": start_after, "stop_after": stop_after, "most": most}
+    return [
+        Waiting(**{**row, "status": Status(row["status"])})
+        for row in (await db.execute(_WAITING, values)).mappings()
+    ]
+
+
+async def mark_launched(db: Connection, job_id: int, run: int) -> None:
+    """Note that the workflow of a waiting run is known to Temporal."""
+    await db.execute(_LAUNCHED, {"job_id": job_id, "run": run})

@@ -1,0 +1,224 @@
+"""Which captures a sampling method chooses, and putting them into a capture set: set-based SQL (domain 2.2, 2.3)."""
+
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from typing import Any
+
+from sqlalchemy import text
+
+from db.connections import Connection
+from monitoring.sampling import COMMON
+
+Arguments = Mapping[str, Any]
+Sample = tuple[str, dict[str, Any]]
+"""A SELECT that gives the column `id`, and its parameters; `:project_id` and `:seed` are always there."""
+
+# a random order that is the same for the same seed: an attempt that is made again chooses the same captures
+_SHUFFLED = "hashint8extended(i.id, :seed)"
+
+
+def _common(arguments: Arguments) -> Sample:
+    """The captures of the project that pass the filters which most methods share; null is off."""
+    values = {name: arguments[name] for name in COMMON if arguments[name] is not None}
+    if "date_start" in values:
+        values["date_start"] = date.fromisoformat(values["date_start"])
+    if "date_end" in values:
+        values["date_end"] = date.fromisoformat(values["date_end"])
+    conditions = [_CONDITIONS[name] for name in values if name in _CONDITIONS]
+    conditions += _hours(arguments["hour_start"], arguments["hour_end"])
+    return " AND ".join(["i.project_id = :project_id", *conditions]), values
+
+
+_CONDITIONS = {
+    "deployment_ids": "i.deployment_id = ANY(CAST(:deployment_ids AS bigint[]))",
+    "event_ids": "i.event_id = ANY(CAST(:event_ids AS bigint[]))",
+    "research_site_ids": "i.deployment_id IN (SELECT id FROM deployments"
+    " WHERE research_site_id = ANY(CAST(:research_site_ids AS bigint[])))",
+    "date_start": "i.timestamp >= CAST(:date_start AS date)",
+    # without adding a day: the last date that there is has no day after it
+    "date_end": "i.timestamp::date <= CAST(:date_end AS date)",
+    "month_start": "extract(month FROM i.timestamp) >= :month_start",
+    "month_end": "extract(month FROM i.timestamp) <= :month_end",
+}
+
+
+def _hours(start: int | None, end: int | None) -> list[str]:
+    """Whole hours, both ends included; from a later to an earlier hour (or the same) wraps past midnight."""
+    hour = "extract(hour FROM i.timestamp)"
+    from_start, to_end = f"{hour} >= :hour_start", f"{hour} <= :hour_end"
+    if start is not None and end is not None and start >= end:
+        return [f"({from_start} OR {to_end})"]
+    return [from_start] * (start is not None) + [to_end] * (end is not None)
+
+
+def full(arguments: Arguments) -> Sample:
+    """Every capture that passes the filters."""
+    where, values = _common(arguments)
+    return f"SELECT i.id FROM source_images i WHERE {where}", values
+
+
+def random(arguments: Arguments) -> Sample:
+    """`size` captures by lot; all if null."""
+    where, values = _common(arguments)
+    return (
+        f"SELECT i.id FROM source_images i WHERE {where} ORDER BY {_SHUFFLED}, i.id LIMIT :size",
+        {**values, "size": arguments["size"]},
+    )
+
+
+def interval(arguments: Arguments) -> Sample:
+    """By station and time: the first, then each at least `minute_interval` after the last one taken."""
+    where, values = _common(arguments)
+    if arguments["deployment_ids"] is None and arguments["deployment_id"] is not None:
+        where += " AND i.deployment_id = :deployment_id"
+        values["deployment_id"] = arguments["deployment_id"]
+    if arguments["exclude_events"]:
+        where += " AND (i.event_id IS NULL OR i.event_id <> ALL(CAST(:exclude_events AS bigint[])))"
+        values["exclude_events"] = arguments["exclude_events"]
+    where += " AND i.deployment_id IS NOT NULL"
+    return _walk(where, values, arguments["minute_interval"], stations_apart=True)
+
+
+def _walk(where: str, values: dict[str, Any], minutes: float, *, stations_apart: bool) -> Sample:
+    where += " AND i.timestamp IS NOT NULL"
+    if minutes <= 0:
+        return f"SELECT i.id FROM source_images i WHERE {where} ORDER BY i.timestamp, i.id", values
+    walk = f"{'PARTITION BY i.deployment_id' if stations_apart else ''} ORDER BY i.timestamp, i.id"
+    return (
+        f"""
+        SELECT id FROM (
+            SELECT i.*, lag(kept) OVER ({walk}) AS kept_before
+            FROM (
+                SELECT i.id, i.deployment_id, i.timestamp,
+                       last_kept(i.timestamp, :gap) OVER ({walk} ROWS UNBOUNDED PRECEDING) AS kept
+                FROM source_images i WHERE {where}
+            ) i
+        ) walked
+        WHERE kept_before IS DISTINCT FROM kept
+        ORDER BY timestamp, id
+        """,
+        {**values, "gap": timedelta(minutes=minutes)},
+    )
+
+
+def manual(arguments: Arguments) -> Sample:
+    """Those of `image_ids` that are in the project."""
+    return (
+        "SELECT i.id FROM source_images i"
+        " WHERE i.project_id = :project_id AND i.id = ANY(CAST(:image_ids AS bigint[]))",
+        {"image_ids": arguments["image_ids"]},
+    )
+
+
+def _ranked(order: str, most: int | None) -> Sample:
+    """The first `most` captures of each session of the project in that order; all if null."""
+    return (
+        f"""
+        SELECT id FROM (
+            SELECT i.id, row_number() OVER (PARTITION BY i.event_id ORDER BY {order}) AS place
+            FROM source_images i JOIN events e ON e.id = i.event_id AND e.project_id = :project_id
+            WHERE i.project_id = :project_id
+        ) ranked
+        WHERE CAST(:most AS bigint) IS NULL OR place <= :most
+        """,
+        {"most": most},
+    )
+
+
+def random_from_each_event(arguments: Arguments) -> Sample:
+    """Up to `num_each` captures of each session by lot."""
+    return _ranked(f"{_SHUFFLED}, i.id", arguments["num_each"])
+
+
+def greatest_file_size_from_each_event(arguments: Arguments) -> Sample:
+    """The `num_each` largest captures of each session; one of unknown size comes last."""
+    return _ranked("i.size DESC NULLS LAST, i.id", arguments["num_each"])
+
+
+def last_and_random_from_each_event(arguments: Arguments) -> Sample:
+    """The newest capture of each session, and up to `num_each` others of it by lot."""
+    others = arguments["num_each"]
+    if others == 0:
+        return _ranked("i.timestamp DESC NULLS LAST, i.id", 1)
+    return (
+        f"""
+        SELECT id FROM (
+            SELECT i.id, i.event_id, row_number() OVER (
+                PARTITION BY i.event_id ORDER BY i.age <> 1, {_SHUFFLED}, i.id
+            ) AS place
+            FROM (
+                SELECT c.id, c.event_id, row_number() OVER (
+                    PARTITION BY c.event_id ORDER BY c.timestamp DESC NULLS LAST, c.id
+                ) AS age
+                FROM source_images c JOIN events e ON e.id = c.event_id AND e.project_id = :project_id
+                WHERE c.project_id = :project_id
+            ) i
+        ) ranked
+        WHERE CAST(:most AS bigint) IS NULL OR place <= :most
+        """,
+        {"most": None if others is None else others + 1},
+    )
+
+
+def detections_only(arguments: Arguments) -> Sample:
+    """Captures with at least one real detection: the mark that nothing was found is none."""
+    return (
+        "SELECT i.id FROM source_images i WHERE i.project_id = :project_id AND EXISTS"
+        " (SELECT 1 FROM detections d WHERE d.source_image_id = i.id AND d.bbox IS NOT NULL)",
+        {},
+    )
+
+
+def common_combined(arguments: Arguments) -> Sample:
+    """All stations as one: every `minute_interval` minutes, or the first or a random `max_num`, or everything."""
+    where, values = _common(arguments)
+    if arguments["minute_interval"] is not None:
+        query, values = _walk(where, values, arguments["minute_interval"], stations_apart=False)
+    else:
+        order = "i.deployment_id, i.event_id, i.timestamp, i.id"
+        if arguments["max_num"] is not None and arguments["shuffle"]:
+            order = f"{_SHUFFLED}, i.id"
+        query = f"SELECT i.id FROM source_images i WHERE {where} ORDER BY {order}"
+    return f"{query} LIMIT :max_num", {**values, "max_num": arguments["max_num"]}
+
+
+SAMPLERS: dict[str, Callable[[Arguments], Sample]] = {
+    "full": full,
+    "random": random,
+    "interval": interval,
+    "manual": manual,
+    "random_from_each_event": random_from_each_event,
+    "last_and_random_from_each_event": last_and_random_from_each_event,
+    "greatest_file_size_from_each_event": greatest_file_size_from_each_event,
+    "detections_only": detections_only,
+    "common_combined": common_combined,
+}
+"""By the keys of `monitoring.sampling.METHODS` that have a sampler."""
+
+REPLACE = """
+WITH chosen AS MATERIALIZED ({sample}), gone AS (
+    DELETE FROM source_image_collection_images m
+    WHERE m.collection_id = :collection_id AND NOT EXISTS (SELECT 1 FROM chosen WHERE chosen.id = m.source_image_id)
+), added AS (
+    INSERT INTO source_image_collection_images (collection_id, source_image_id)
+    SELECT :collection_id, chosen.id FROM chosen
+    WHERE NOT EXISTS (
+        SELECT 1 FROM source_image_collection_images m
+        WHERE m.collection_id = :collection_id AND m.source_image_id = chosen.id
+    )
+)
+SELECT count(*) FROM chosen
+"""
+
+
+async def replace(
+    db: Connection, collection_id: int, project_id: int, method: str, arguments: Arguments, seed: int
+) -> int:
+    """Make a set hold exactly the captures that the method chooses; gives how many there are.
+
+    The set must be locked (`capture_set_rows.lock`). `seed` (a bigint) settles every lot that is drawn.
+    """
+    sample, values = SAMPLERS[method](arguments)
+    values |= {"collection_id": collection_id, "project_id": project_id, "seed": seed}
+    total: int = (await db.execute(text(REPLACE.format(sample=sample)), values)).scalar_one()
+    return total

@@ -1,0 +1,100 @@
+"""Every query on users and their tokens. None commits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import text
+
+from db.connections import Connection
+
+
+@dataclass(frozen=True)
+class User:
+    """Who calls, with the role that they have in each project."""
+
+    id: int
+    email: str
+    is_superuser: bool
+    roles: Mapping[int, str] = field(default_factory=dict)
+    """Role by project id."""
+
+
+# a project's owner is its ProjectManager (contract 1.8)
+_BY_TOKEN = text("""
+SELECT u.id, u.email, u.is_superuser, u.is_active,
+       coalesce((SELECT jsonb_object_agg(m.project_id, m.role) FROM project_members m
+                 WHERE m.user_id = u.id AND m.role IS NOT NULL), '{}')
+    || coalesce((SELECT jsonb_object_agg(p.id, 'ProjectManager') FROM projects p WHERE p.owner_id = u.id), '{}')
+       AS roles
+FROM auth_tokens t JOIN users u ON u.id = t.user_id
+WHERE t.key_hash = :key_hash AND u.is_active
+""")
+
+
+async def by_token(db: Connection, key_hash: str) -> User | None:
+    """The active user whose token has that hash."""
+    row = (await db.execute(_BY_TOKEN, {"key_hash": key_hash})).first()
+    if row is None:
+        return None
+    roles = {int(project_id): role for project_id, role in row.roles.items()}
+    return User(row.id, row.email, row.is_superuser, roles)
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a login needs of a user."""
+
+    id: int
+    password_hash: str | None
+
+
+_BY_EMAIL = text("SELECT id, password_hash FROM users WHERE email = lower(:email) AND is_active")
+
+
+async def by_email(db: Connection, email: str) -> Account | None:
+    """The active user with that e-mail address, in any case of letters."""
+    row = (await db.execute(_BY_EMAIL, {"email": email})).first()
+    return None if row is None else Account(row.id, row.password_hash)
+
+
+_UPSERT = text("""
+INSERT INTO users (email, name, password_hash, is_superuser, is_staff)
+VALUES (lower(:email), :name, :password_hash, :is_superuser, :is_superuser)
+ON CONFLICT (email) DO UPDATE
+SET password_hash = coalesce(excluded.password_hash, users.password_hash), updated_at = now()
+RETURNING id
+""")
+
+
+async def upsert(
+    db: Connection,
+    email: str,
+    *,
+    name: str = "",
+    password_hash: str | None = None,
+    is_superuser: bool = False,
+) -> int:
+    """The id of the user with that address, who is made if there is none yet."""
+    values = {"email": email, "name": name, "password_hash": password_hash, "is_superuser": is_superuser}
+    user_id: int = (await db.execute(_UPSERT, values)).scalar_one()
+    return user_id
+
+
+_ADD_TOKEN = text("INSERT INTO auth_tokens (user_id, name, key_hash) VALUES (:user_id, :name, :key_hash)")
+_REMOVE_TOKEN = text("DELETE FROM auth_tokens WHERE key_hash = :key_hash")
+_REMOVE_NAMED = text("DELETE FROM auth_tokens WHERE user_id = :user_id AND name = :name")
+
+
+async def add_token(db: Connection, user_id: int, name: str, key_hash: str) -> None:
+    """Give a user a token, of which only the hash is kept."""
+    await db.execute(_ADD_TOKEN, {"user_id": user_id, "name": name, "key_hash": key_hash})
+
+
+async def remove_token(db: Connection, key_hash: str) -> None:
+    """Take a token back."""
+    await db.execute(_REMOVE_TOKEN, {"key_hash": key_hash})
+
+
+async def remove_tokens_named(db: Connection, user_id: int, name: str) -> None:
+    """Take back the tokens of a user that have that name."""
+    await db.execute(_REMOVE_NAMED, {"user_id": user_id, "name": name})

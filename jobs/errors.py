@@ -1,0 +1,64 @@
+"""What can go wrong, in the project's own words.
+
+- JobError
+    - JobNotFound            no job has that id
+    - CaptureSetNotFound     no capture set has that id
+    - InvalidField           a value given for a field does not fit
+    - RunRefused             the run asked for cannot be claimed (any more)
+    - RunEnded               the run was closed while an activity still worked for it
+    - StageError             a stage failed in a way that no retry can mend
+        - MissingInput       the job lacks something that its type needs
+        - InvalidSampling    a sampling method or one of its arguments does not fit
+
+Nothing here knows of HTTP or of Temporal: `api.errors` turns these into responses,
+`activities.reporting` into Temporal failures.
+"""
+
+
+class JobError(Exception):
+    """Any error of our own."""
+
+
+class JobNotFound(JobError):
+    def __init__(self, job_id: int) -> None:
+        super().__init__(f"No job has the id {job_id}")
+        self.job_id = job_id
+
+
+class CaptureSetNotFound(JobError):
+    def __init__(self, collection_id: int) -> None:
+        super().__init__(f"No source image collection has the id {collection_id}")
+        self.collection_id = collection_id
+
+
+class InvalidField(JobError):
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class RunRefused(JobError):
+    def __init__(self, job_id: int, reason: str) -> None:
+        super().__init__(f"Job {job_id} cannot be run: {reason}")
+        self.job_id = job_id
+
+
+class RunEnded(JobError):
+    def __init__(self, job_id: int, run: int) -> None:
+        super().__init__(f"Run {run} of job {job_id} is over; nothing more is written for it")
+
+
+class StageError(JobError):
+    """A stage failed in a way that no retry can mend."""
+
+
+class MissingInput(StageError):
+    def __init__(self, what: str, field: str) -> None:
+        super().__init__(f"No {what} provided ({field})")
+
+
+class InvalidSampling(StageError):
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field

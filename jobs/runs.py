@@ -1,0 +1,88 @@
+"""What passes between a program, the workflow of a job and its activities: ids, counts and short texts.
+
+Every field of a payload has a default or is there from the first release: payloads are kept in histories,
+and an old one must still be readable.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.stages import StageSnapshot
+from jobs.status import Status
+
+
+@dataclass
+class JobRequest:
+    """What a workflow is started with.
+
+    The API gives `job_id` and `run`. A program gives the fields of the jobs API instead (`project_id` and what
+    the job type needs): the row of the job is then made when the run is claimed. A program may also give the
+    `job_id` of a job that is not running, without `run`, to run it once more.
+    """
+
+    job_id: int | None = None
+    run: int | None = None
+    project_id: int | None = None
+    name: str | None = None
+    deployment_id: int | None = None
+    source_image_collection_id: int | None = None
+    source_image_single_id: int | None = None
+    pipeline_id: int | None = None
+    delay: int = 0
+    limit: int | None = None
+    shuffle: bool = True
+    params: dict[str, Any] | None = None
+
+
+@dataclass
+class ClaimedRun:
+    """The run that a workflow may now do, with what its stages need to know."""
+
+    job_id: int
+    run: int
+    name: str
+    project_id: int
+    deployment_id: int | None = None
+    source_image_collection_id: int | None = None
+    source_image_single_id: int | None = None
+    pipeline_id: int | None = None
+    delay: int = 0
+    limit: int | None = None
+    shuffle: bool = True
+    params: dict[str, Any] | None = None
+    stages: list[StageSnapshot] = field(default_factory=list)
+
+
+@dataclass
+class StageReport:
+    """What a workflow itself says of a stage that has no activity (the delay)."""
+
+    job_id: int
+    run: int
+    snapshot: StageSnapshot
+    lines: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Closing:
+    """How a run ended."""
+
+    job_id: int
+    run: int
+    status: Status
+    reason: str | None = None
+    """Why it failed; null otherwise."""
+
+
+@dataclass
+class JobResult:
+    """What a workflow gives back: the job as it ended."""
+
+    job_id: int
+    run: int
+    status: Status
+    stages: list[StageSnapshot] = field(default_factory=list)
+
+    def values(self, stage_key: str) -> dict[str, Any]:
+        """The figures of a stage by param key, such as `captures_added`."""
+        return next(stage.values() for stage in self.stages if stage.key == stage_key)

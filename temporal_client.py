@@ -1,0 +1,30 @@
+"""Reaching Temporal: the connection that every process makes."""
+
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.service import TLSConfig
+
+from config import Settings
+
+
+def tls(settings: Settings) -> TLSConfig | bool:
+    """How to speak TLS to Temporal, if at all."""
+    files = (settings.temporal_tls_ca, settings.temporal_tls_cert, settings.temporal_tls_key)
+    if not any(files):
+        return settings.temporal_tls
+    ca, cert, key = (None if file is None else file.read_bytes() for file in files)
+    return TLSConfig(server_root_ca_cert=ca, client_cert=cert, client_private_key=key)
+
+
+async def connect(settings: Settings, *, lazy: bool = False) -> Client:
+    """A client for the namespace of the settings; a lazy one connects at its first call."""
+    api_key = settings.temporal_api_key
+    return await Client.connect(
+        settings.temporal_address,
+        namespace=settings.temporal_namespace,
+        tls=tls(settings),
+        api_key=None if api_key is None else api_key.get_secret_value(),
+        connect_timeout=timedelta(seconds=5),
+        lazy=lazy,
+    )

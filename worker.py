@@ -1,0 +1,87 @@
+"""Runs workflows and activities until told to stop: `python worker.py`, or `nightjar worker`."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+
+import uvloop
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.registry import activities
+from activities.resources import Resources
+from config import Settings
+from db import connections
+from jobs.stages import JOBS_QUEUE
+from temporal_client import connect
+from workflows.registry import WORKFLOWS
+
+logger = logging.getLogger("nightjar.worker")
+
+# what the SDK sends of heartbeats: often enough that progress and cancellation are a second old at most
+HEARTBEAT_EVERY = timedelta(seconds=1)
+
+# pure modules: importing them anew for each workflow run would only cost time
+PURE = ("jobs", "monitoring", "workflows.running", "workflows.bookkeeping", "workflows.attributes")
+
+
+def build_workers(settings: Settings, client: Client, resources: Resources) -> Sequence[Worker]:
+    """One worker a task queue."""
+    return [
+        Worker(
+            client,
+            task_queue=f"{settings.task_queue}-{JOBS_QUEUE}",
+            workflows=WORKFLOWS,
+            activities=activities(resources),
+            workflow_runner=SandboxedWorkflowRunner(
+                restrictions=SandboxRestrictions.default.with_passthrough_modules(*PURE)
+            ),
+            max_concurrent_activities=settings.max_concurrent_activities,
+            max_concurrent_local_activities=settings.max_concurrent_activities,
+            max_heartbeat_throttle_interval=HEARTBEAT_EVERY,
+            default_heartbeat_throttle_interval=HEARTBEAT_EVERY,
+            graceful_shutdown_timeout=settings.shutdown_grace,
+        )
+    ]
+
+
+async def work(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; then finish or hand over what is under way within the grace period."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    # every activity may hold two connections: its effect, and the timer that tells how far it is
+    pool = max(settings.database_pool, 2 * settings.max_concurrent_activities)
+    engine = connections.connect(settings.database_url, size=pool, name="nightjar worker")
+    client = await connect(settings)
+    workers = build_workers(settings, client, Resources(engine))
+    try:
+        async with asyncio.TaskGroup() as running:
+            for worker in workers:
+                running.create_task(worker.run())
+            logger.info("working on %s", ", ".join(worker.task_queue for worker in workers))
+            await stop.wait()
+            logger.info("stopping")
+            for worker in workers:
+                running.create_task(worker.shutdown())
+    finally:
+        await engine.dispose()
+
+
+def main() -> None:
+    settings = Settings()
+    logging.basicConfig(
+        level=settings.log_level,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    uvloop.run(work(settings))
+
+
+if __name__ == "__main__":
+    main()
