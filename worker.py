@@ -1,6 +1,7 @@
 """Runs workflows and activities until told to stop: `python worker.py`, or `nightjar worker`."""
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -10,23 +11,20 @@ from datetime import timedelta
 import uvloop
 from temporalio.client import Client
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.registry import activities
 from activities.resources import Resources
 from config import Settings
-from db import connections
+from db.connections import Database
 from jobs.stages import JOBS_QUEUE
 from temporal_client import connect
 from workflows.registry import WORKFLOWS
+from workflows.sandbox import runner
 
 logger = logging.getLogger("nightjar.worker")
 
 # what the SDK sends of heartbeats: often enough that progress and cancellation are a second old at most
 HEARTBEAT_EVERY = timedelta(seconds=1)
-
-# pure modules: importing them anew for each workflow run would only cost time
-PURE = ("jobs", "monitoring", "workflows.running", "workflows.bookkeeping", "workflows.attributes")
 
 
 def build_workers(settings: Settings, client: Client, resources: Resources) -> Sequence[Worker]:
@@ -37,9 +35,7 @@ def build_workers(settings: Settings, client: Client, resources: Resources) -> S
             task_queue=f"{settings.task_queue}-{JOBS_QUEUE}",
             workflows=WORKFLOWS,
             activities=activities(resources),
-            workflow_runner=SandboxedWorkflowRunner(
-                restrictions=SandboxRestrictions.default.with_passthrough_modules(*PURE)
-            ),
+            workflow_runner=runner(),
             max_concurrent_activities=settings.max_concurrent_activities,
             max_concurrent_local_activities=settings.max_concurrent_activities,
             max_heartbeat_throttle_interval=HEARTBEAT_EVERY,
@@ -57,10 +53,9 @@ async def work(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     # every activity may hold two connections: its effect, and the timer that tells how far it is
     pool = max(settings.database_pool, 2 * settings.max_concurrent_activities)
-    engine = connections.connect(settings.database_url, size=pool, name="nightjar worker")
     client = await connect(settings)
-    workers = build_workers(settings, client, Resources(engine))
-    try:
+    async with Database(settings.database_url, size=pool, name="nightjar worker") as database:
+        workers = build_workers(settings, client, Resources(database))
         async with asyncio.TaskGroup() as running:
             for worker in workers:
                 running.create_task(worker.run())
@@ -69,8 +64,6 @@ async def work(settings: Settings) -> None:
             logger.info("stopping")
             for worker in workers:
                 running.create_task(worker.shutdown())
-    finally:
-        await engine.dispose()
 
 
 def main() -> None:
@@ -80,6 +73,8 @@ def main() -> None:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
+    # what was loaded by now stays for good: the collector need not look at it again
+    gc.freeze()
     uvloop.run(work(settings))
 
 

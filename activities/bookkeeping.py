@@ -10,19 +10,10 @@ from activities.resources import Resources
 from db import job_rows, stage_rows
 from db.job_rows import Execution
 from db.log_rows import Line
-from jobs import delay
 from jobs.errors import JobError
-from jobs.job_type import JobType
 from jobs.runs import ClaimedRun, Closing, JobRequest, JobResult, StageReport
-from jobs.stages import StageSnapshot
 from workflows import bookkeeping
 from workflows.registry import JOB_TYPES
-
-
-def run_stages(job_type: JobType, seconds_of_delay: int) -> list[StageSnapshot]:
-    """The stages of a run: the delay, if there is one, and those of the type."""
-    first = [delay.snapshot(seconds_of_delay)] if seconds_of_delay else []
-    return [*first, *job_type.snapshots()]
 
 
 def _final(error: JobError) -> ApplicationError:
@@ -33,7 +24,7 @@ class Bookkeeping:
     """Moves the rows of jobs along with their workflows."""
 
     def __init__(self, resources: Resources) -> None:
-        self.engine = resources.engine
+        self.database = resources.database
 
     @activity.defn(name=bookkeeping.CLAIM)
     async def claim_run(self, request: JobRequest) -> ClaimedRun:
@@ -41,10 +32,8 @@ class Bookkeeping:
         job_type = JOB_TYPES[info.workflow_type or ""]
         execution = Execution(info.workflow_id or "", info.workflow_run_id or "")
         try:
-            async with self.engine.begin() as db:
-                return await job_rows.claim(
-                    db, job_type, request, lambda seconds: run_stages(job_type, seconds), execution
-                )
+            async with self.database.transaction() as db:
+                return await job_rows.claim(db, job_type, request, execution)
         except JobError as error:
             raise _final(error) from error
 
@@ -52,7 +41,7 @@ class Bookkeeping:
     async def report_stage(self, report: StageReport) -> None:
         lines = [Line(message) for message in report.lines]
         try:
-            async with self.engine.begin() as db:
+            async with self.database.transaction() as db:
                 await stage_rows.report(db, report.job_id, report.run, report.snapshot, lines)
         except JobError as error:
             raise _final(error) from error
@@ -60,7 +49,7 @@ class Bookkeeping:
     @activity.defn(name=bookkeeping.CLOSE)
     async def close_run(self, closing: Closing) -> JobResult:
         try:
-            async with self.engine.begin() as db:
+            async with self.database.transaction() as db:
                 status = await job_rows.close(db, closing)
                 stages = await stage_rows.get_all(db, closing.job_id)
         except JobError as error:

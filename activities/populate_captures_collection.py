@@ -8,27 +8,28 @@ from activities.reporting import implements, reporting
 from activities.resources import Resources
 from db import capture_set_rows, sampling_rows
 from jobs.errors import InvalidSampling, MissingInput
+from jobs.runs import ClaimedRun
 from monitoring import sampling
-from workflows.populate_captures_collection import POPULATE, Sampled, Sampling
+from workflows.populate_captures_collection import POPULATE
 
 
 class PopulateCapturesCollection:
     """Carries out the one stage of the job."""
 
     def __init__(self, resources: Resources) -> None:
-        self.engine = resources.engine
+        self.database = resources.database
 
     @implements(POPULATE)
-    async def populate(self, given: Sampling) -> Sampled:
-        async with reporting(self.engine, POPULATE, given) as report:
+    async def populate(self, run: ClaimedRun) -> None:
+        async with reporting(self.database, POPULATE, run) as report:
             if report.finished:
-                return Sampled(report.stage.values()["captures_added"])
-            if given.source_image_collection_id is None:
+                return
+            if run.source_image_collection_id is None:
                 raise MissingInput("source image collection", "source_image_collection_id")
             report.progress(0.1)
             report.set("Captures added", 0)
-            async with self.engine.connect() as db:
-                chosen_set = await capture_set_rows.get(db, given.source_image_collection_id)
+            async with self.database.reading() as db:
+                chosen_set = await capture_set_rows.get(db, run.source_image_collection_id)
             report.log(f"Populating source image collection {chosen_set}")
             try:
                 arguments = sampling.sampler(chosen_set.method, chosen_set.kwargs)
@@ -39,19 +40,17 @@ class PopulateCapturesCollection:
             async with report.effect(last=True) as db:
                 await capture_set_rows.lock(db, chosen_set.id)
                 total = await sampling_rows.replace(
-                    db, chosen_set.id, chosen_set.project_id, chosen_set.method, arguments, seed(given)
+                    db, chosen_set.id, chosen_set.project_id, chosen_set.method, arguments, seed(run)
                 )
-                await capture_set_rows.touch(db, chosen_set.id)
                 report.log(f"Done sampling and saving captures to {chosen_set}")
                 report.log(f"Finished populating source image collection {chosen_set}")
                 report.log(f"Added {total} captures to source image collection {chosen_set}")
                 report.set("Captures added", total)
-            return Sampled(total)
 
 
-def seed(given: Sampling) -> int:
+def seed(run: ClaimedRun) -> int:
     """The lot of a run, as a bigint: the same for every attempt, another one for the next run."""
-    digest = hashlib.sha256(f"{given.job_id}/{given.run}".encode()).digest()
+    digest = hashlib.sha256(f"{run.job_id}/{run.run}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
 
 

@@ -10,14 +10,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, replace
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine
+from psycopg import Error as DatabaseError
+from psycopg import InterfaceError, OperationalError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from db import stage_rows
-from db.connections import Connection
+from db.connections import Connection, Database
 from db.log_rows import Line
 from jobs.errors import JobError, RunEnded
 from jobs.stages import Stage, StageSnapshot
@@ -37,7 +36,8 @@ the Temporal Web UI, and a history that stays small for a job of days."""
 ATTEMPTS_AT_THE_UNEXPECTED = 3
 """An error that nobody foresaw is tried again this often: it may be a passing fault, or a defect."""
 
-TRANSIENT = (OperationalError, InterfaceError, PoolTimeout, ConnectionError, TimeoutError)
+# psycopg: connections, deadlocks, resources, time-outs; a pool without a free connection is one of them
+TRANSIENT = (OperationalError, InterfaceError, ConnectionError, TimeoutError)
 
 
 class RunPayload(Protocol):
@@ -61,8 +61,8 @@ class StageReporter:
     by the run: once it is over, the next write raises RunEnded.
     """
 
-    def __init__(self, engine: AsyncEngine, payload: RunPayload, stage: StageSnapshot) -> None:
-        self.engine = engine
+    def __init__(self, database: Database, payload: RunPayload, stage: StageSnapshot) -> None:
+        self.database = database
         self.job_id = payload.job_id
         self.run = payload.run
         self.stage = stage
@@ -114,7 +114,7 @@ class StageReporter:
         """Write what was noted, if anything was; of an effect under way only what was so before it."""
         async with self._writing:
             if self._changed:
-                async with self.engine.begin() as db:
+                async with self.database.transaction() as db:
                     await self._write(db, self._before_effect or self.stage)
 
     async def _write(self, db: Connection, stage: StageSnapshot, more: Sequence[Line] = ()) -> None:
@@ -135,7 +135,7 @@ class StageReporter:
         before = replace(self.stage, params=[replace(param) for param in self.stage.params])
         self._before_effect = before
         try:
-            async with self.engine.begin() as db:
+            async with self.database.transaction() as db:
                 yield db
                 if last:
                     self.stage.status, self.stage.progress = Status.SUCCESS, 1.0
@@ -157,7 +157,7 @@ class StageReporter:
 
 @asynccontextmanager
 async def reporting(
-    engine: AsyncEngine, stage: Stage[Any, Any], payload: RunPayload
+    database: Database, stage: Stage[Any, Any], payload: RunPayload
 ) -> AsyncIterator[StageReporter]:
     """Keep the row of a stage, Temporal and the job's log true while the body does the stage's work.
 
@@ -165,7 +165,7 @@ async def reporting(
     trying again can help.
     """
     try:
-        report = await _started(engine, stage, payload)
+        report = await _started(database, stage, payload)
         keeping = asyncio.create_task(_keep(report, body=current_task()))
         try:
             yield report
@@ -186,10 +186,8 @@ async def reporting(
         raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
     except TRANSIENT as error:
         raise ApplicationError(first_line(error), type=type(error).__name__) from error
-    except DBAPIError as error:
-        # the statement itself is wrong, or a connection was cut: only the second passes
-        final = not error.connection_invalidated
-        raise ApplicationError(first_line(error), type="DatabaseError", non_retryable=final) from error
+    except DatabaseError as error:
+        raise ApplicationError(first_line(error), type=type(error).__name__, non_retryable=True) from error
     except (ApplicationError, asyncio.CancelledError):
         raise
     except Exception as error:
@@ -198,14 +196,14 @@ async def reporting(
         raise ApplicationError(reason, type=type(error).__name__, non_retryable=given_up) from error
 
 
-async def _started(engine: AsyncEngine, stage: Stage[Any, Any], payload: RunPayload) -> StageReporter:
+async def _started(database: Database, stage: Stage[Any, Any], payload: RunPayload) -> StageReporter:
     attempt = activity.info().attempt
     if attempt == 1:
-        report = StageReporter(engine, payload, stage.snapshot())
+        report = StageReporter(database, payload, stage.snapshot())
     else:
-        async with engine.begin() as db:
+        async with database.transaction() as db:
             snapshot, cursor = await stage_rows.get(db, payload.job_id, stage.key)
-        report = StageReporter(engine, payload, snapshot)
+        report = StageReporter(database, payload, snapshot)
         report.cursor = cursor
         if not report.finished:
             report.log(f"Going on with stage {stage.key}, attempt {attempt}", "WARNING")
@@ -260,6 +258,5 @@ async def _last_words(report: StageReporter) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, without a statement or its parameters."""
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return str(cause).strip().split("\n", 1)[0] or type(cause).__name__
+    """The first line of an error's text: the rest may be a statement with what was in it."""
+    return str(error).strip().split("\n", 1)[0] or type(error).__name__

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from db.connections import Database
 
 
 @dataclass(frozen=True)
 class Resources:
     """Connections and clients, shared by all activities of a worker."""
 
-    engine: AsyncEngine
+    database: Database

@@ -1,35 +1,88 @@
-"""Connections to PostgreSQL."""
+"""Connections to PostgreSQL.
 
+Queries run on psycopg itself: through SQLAlchemy's asyncio layer each statement costs 0.6 ms of CPU time instead
+of 0.1, and a short job is little else. SQLAlchemy has the tables, Alembic the migrations.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
 from psycopg.types.json import set_json_dumps, set_json_loads
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from psycopg_pool import AsyncConnectionPool
 
-Connection = AsyncConnection
-
-
-def _dumps(value: Any) -> str:
-    return orjson.dumps(value).decode()
+Row = dict[str, Any]
+Connection = AsyncConnection[Row]
 
 
-def connect(
-    url: str, *, size: int, connect_timeout: int = 5, check_first: bool = False, name: str = "nightjar"
-) -> AsyncEngine:
-    """A pool of at most `size` connections to the database at `url` (postgresql+psycopg://…).
+def driver_address(url: str) -> str:
+    """The address that psycopg takes, from SQLAlchemy's (postgresql+psycopg://…)."""
+    return url.replace("postgresql+psycopg://", "postgresql://", 1)
 
-    `check_first` tries a connection before it is handed out, so that a restarted server costs a round trip
-    and not a failed request. Statement times are left to the server's own settings.
-    """
-    set_json_dumps(orjson.dumps)
-    set_json_loads(orjson.loads)
-    return create_async_engine(
-        url,
-        pool_size=size,
-        max_overflow=0,
-        pool_timeout=10,
-        pool_pre_ping=check_first,
-        json_serializer=_dumps,
-        json_deserializer=orjson.loads,
-        connect_args={"application_name": name, "connect_timeout": connect_timeout},
-    )
+
+class Database:
+    """A pool of connections to one database."""
+
+    def __init__(self, url: str, *, size: int, name: str, patience: float = 10.0) -> None:
+        """At most `size` connections; who waits longer than `patience` seconds for one gets PoolTimeout."""
+        set_json_dumps(orjson.dumps)
+        set_json_loads(orjson.loads)
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            driver_address(url),
+            min_size=2,
+            max_size=size,
+            timeout=patience,
+            open=False,
+            kwargs={
+                "row_factory": dict_row,
+                "application_name": name,
+                "connect_timeout": 5,
+                # each statement is planned once a connection: all of ours come again and again
+                "prepare_threshold": 0,
+            },
+            name=name,
+        )
+
+    async def __aenter__(self) -> "Database":
+        await self._pool.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A transaction: committed at the end of the block, undone if it raises."""
+        async with self._pool.connection() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Connection]:
+        """A connection for single statements, each of which is its own transaction."""
+        async with self._pool.connection() as connection:
+            await connection.set_autocommit(True)
+            try:
+                yield connection
+            finally:
+                if not connection.closed:
+                    await connection.set_autocommit(False)
+
+
+async def one(db: Connection, statement: str, values: dict[str, Any]) -> Row | None:
+    """The first row that a statement gives."""
+    return await (await db.execute(statement, values)).fetchone()
+
+
+async def every(db: Connection, statement: str, values: dict[str, Any]) -> list[Row]:
+    """All rows that a statement gives."""
+    return await (await db.execute(statement, values)).fetchall()
+
+
+async def value(db: Connection, statement: str, values: dict[str, Any]) -> Any:
+    """The only column of the only row that a statement gives."""
+    row = await one(db, statement, values)
+    assert row is not None
+    return next(iter(row.values()))

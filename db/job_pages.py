@@ -4,26 +4,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import text
+from db.connections import Connection, Row, every, one, value
 
-from db.connections import Connection
-
-JobColumns = Mapping[Any, Any]
+JobColumns = Row
 """A job with its related objects and stages, as columns; times are naive, in the zone asked for."""
 
 # a viewer sees what belongs to active projects that are open to everybody, or to them
 VISIBLE_PROJECTS = """
 SELECT p.id FROM projects p
-WHERE p.active AND (:sees_all OR NOT p.draft OR p.owner_id = :user_id
-    OR EXISTS (SELECT 1 FROM project_members m WHERE m.project_id = p.id AND m.user_id = :user_id))
+WHERE p.active AND (%(sees_all)s OR NOT p.draft OR p.owner_id = %(user_id)s
+    OR EXISTS (SELECT 1 FROM project_members m WHERE m.project_id = p.id AND m.user_id = %(user_id)s))
 """
 
 _COLUMNS = """
     j.id, j.name, j.delay, j."limit", j.shuffle, j.status, j.run, j.job_type_key, j.dispatch_mode, j.result,
-    j.created_at AT TIME ZONE :zone AS created_at,
-    greatest(j.updated_at, s.updated_at) AT TIME ZONE :zone AS updated_at,
-    j.started_at AT TIME ZONE :zone AS started_at,
-    j.finished_at AT TIME ZONE :zone AS finished_at,
+    j.created_at AT TIME ZONE %(zone)s AS created_at,
+    greatest(j.updated_at, s.updated_at) AT TIME ZONE %(zone)s AS updated_at,
+    j.started_at AT TIME ZONE %(zone)s AS started_at,
+    j.finished_at AT TIME ZONE %(zone)s AS finished_at,
     extract(epoch FROM j.finished_at - j.started_at)::text AS duration,
     j.project_id, p.name AS project_name,
     j.deployment_id, d.name AS deployment_name,
@@ -33,8 +31,8 @@ _COLUMNS = """
     i.event_id AS image_event_id,
     j.pipeline_id, l.name AS pipeline_name, l.slug AS pipeline_slug, l.description AS pipeline_description,
     l.version AS pipeline_version, l.version_name AS pipeline_version_name,
-    l.created_at AT TIME ZONE :zone AS pipeline_created_at,
-    l.updated_at AT TIME ZONE :zone AS pipeline_updated_at,
+    l.created_at AT TIME ZONE %(zone)s AS pipeline_created_at,
+    l.updated_at AT TIME ZONE %(zone)s AS pipeline_updated_at,
     s.stages
 """
 _RELATED = """
@@ -52,11 +50,11 @@ _RELATED = """
 """
 _LOGS = """
     LEFT JOIN LATERAL (
-        SELECT json_agg(to_char(g.created_at AT TIME ZONE :zone, '[YYYY-MM-DD HH24:MI:SS] ')
+        SELECT json_agg(to_char(g.created_at AT TIME ZONE %(zone)s, '[YYYY-MM-DD HH24:MI:SS] ')
                    || g.level || ' ' || g.message ORDER BY g.id DESC)::text AS stdout,
                (json_agg(g.message ORDER BY g.id DESC) FILTER (WHERE g.level IN ('ERROR', 'CRITICAL')))::text
                    AS stderr
-        FROM (SELECT * FROM job_logs WHERE job_id = j.id ORDER BY id DESC LIMIT :logs_limit) g
+        FROM (SELECT * FROM job_logs WHERE job_id = j.id ORDER BY id DESC LIMIT %(logs_limit)s) g
     ) log ON true
 """
 
@@ -70,11 +68,11 @@ class Viewer:
     zone: str
 
 
-_DETAIL = text(f"""
+_DETAIL = f"""
 SELECT {_COLUMNS}, log.stdout, log.stderr FROM jobs j {_RELATED} {_LOGS}
-WHERE j.id = :job_id AND j.project_id IN ({VISIBLE_PROJECTS})
-    AND (CAST(:project_id AS bigint) IS NULL OR j.project_id = :project_id)
-""")
+WHERE j.id = %(job_id)s AND j.project_id IN ({VISIBLE_PROJECTS})
+    AND (CAST(%(project_id)s AS bigint) IS NULL OR j.project_id = %(project_id)s)
+"""
 
 
 async def detail(
@@ -82,7 +80,7 @@ async def detail(
 ) -> JobColumns | None:
     """One job with its newest log lines (`stdout` and `stderr`: JSON texts); None if the viewer cannot see it."""
     values = {"job_id": job_id, "logs_limit": logs_limit, "project_id": project_id, **vars(viewer)}
-    return (await db.execute(_DETAIL, values)).mappings().first()
+    return await one(db, _DETAIL, values)
 
 
 @dataclass(frozen=True)
@@ -92,15 +90,13 @@ class JobFilter:
     equals: Mapping[str, Any] = field(default_factory=dict)
 
     def where(self) -> str:
-        return "".join(f" AND j.{column} = :{column}" for column in self.equals)
+        return "".join(f" AND j.{column} = %({column})s" for column in self.equals)
 
 
 async def count(db: Connection, viewer: Viewer, wanted: JobFilter) -> int:
     """How many jobs match."""
-    statement = text(
-        f"SELECT count(*) FROM jobs j WHERE j.project_id IN ({VISIBLE_PROJECTS}){wanted.where()}"
-    )
-    total: int = (await db.execute(statement, {**wanted.equals, **vars(viewer)})).scalar_one()
+    statement = f"SELECT count(*) FROM jobs j WHERE j.project_id IN ({VISIBLE_PROJECTS}){wanted.where()}"
+    total: int = await value(db, statement, {**wanted.equals, **vars(viewer)})
     return total
 
 
@@ -108,12 +104,12 @@ async def page(
     db: Connection, viewer: Viewer, wanted: JobFilter, *, limit: int, offset: int
 ) -> Sequence[JobColumns]:
     """One page of jobs, newest first."""
-    statement = text(f"""
+    statement = f"""
         SELECT {_COLUMNS} FROM (
             SELECT * FROM jobs j WHERE j.project_id IN ({VISIBLE_PROJECTS}){wanted.where()}
-            ORDER BY j.created_at DESC, j.id DESC LIMIT :page_limit OFFSET :page_offset
+            ORDER BY j.created_at DESC, j.id DESC LIMIT %(page_limit)s OFFSET %(page_offset)s
         ) j {_RELATED}
         ORDER BY j.created_at DESC, j.id DESC
-    """)
+    """
     values = {**wanted.equals, "page_limit": limit, "page_offset": offset, **vars(viewer)}
-    return (await db.execute(statement, values)).mappings().all()
+    return await every(db, statement, values)

@@ -4,16 +4,15 @@ None commits: whoever opened the transaction decides that. The state of a run is
 themselves, so that the database settles every race.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import orjson
-from sqlalchemy import text
+from psycopg.types.json import Jsonb
 
 from db import log_rows, stage_rows
-from db.connections import Connection
+from db.connections import Connection, Row, every, one, value
 from db.log_rows import Line
 from jobs import lines
 from jobs.errors import InvalidField, JobNotFound, RunRefused
@@ -46,7 +45,7 @@ REFERENCES = {
 _CLAIM_COLUMNS = """id, run, name, status, job_type_key, project_id, deployment_id, source_image_collection_id,
     source_image_single_id, pipeline_id, delay, "limit", shuffle, params, workflow_id, workflow_run_id"""
 
-_NOTIFY = text("SELECT pg_notify('nightjar_jobs', CAST(:job_id AS text))")
+_NOTIFY = "SELECT pg_notify('nightjar_jobs', CAST(%(job_id)s AS text))"
 
 
 async def missing_reference(db: Connection, values: Mapping[str, Any]) -> str | None:
@@ -55,9 +54,11 @@ async def missing_reference(db: Connection, values: Mapping[str, Any]) -> str | 
     if not wanted:
         return None
     checks = ", ".join(
-        f'EXISTS (SELECT 1 FROM {REFERENCES[field]} WHERE id = :{field}) AS "{field}"' for field, _ in wanted
+        f'EXISTS (SELECT 1 FROM {REFERENCES[field]} WHERE id = %({field})s) AS "{field}"'
+        for field, _ in wanted
     )
-    row = (await db.execute(text(f"SELECT {checks}"), dict(wanted))).mappings().one()
+    row = await one(db, f"SELECT {checks}", dict(wanted))
+    assert row is not None
     return next((field for field, _ in wanted if not row[field]), None)
 
 
@@ -70,14 +71,14 @@ async def insert(
     """
     columns = {name: values[name] for name in EDITABLE if name in values}
     if columns.get("params") is not None:
-        columns["params"] = orjson.dumps(columns["params"]).decode()
+        columns["params"] = Jsonb(columns["params"])
     asked = {"status": Status.PENDING.value, "run": 1} if start else {}
     names = ", ".join(f'"{name}"' for name in (*columns, *asked))
-    marks = ", ".join(f":{name}" for name in (*columns, *asked))
-    statement = text(f"""
+    marks = ", ".join(f"%({name})s" for name in (*columns, *asked))
+    statement = f"""
         INSERT INTO jobs ({names}, asked_at) VALUES ({marks}, {"now()" if start else "NULL"}) RETURNING id
-    """)
-    job_id: int = (await db.execute(statement, {**columns, **asked})).scalar_one()
+    """
+    job_id: int = await value(db, statement, {**columns, **asked})
     await stage_rows.seed(db, job_id, stages)
     return job_id
 
@@ -88,9 +89,9 @@ async def update(db: Connection, job_id: int, values: Mapping[str, Any]) -> None
     if not columns:
         return
     if columns.get("params") is not None:
-        columns["params"] = orjson.dumps(columns["params"]).decode()
-    changes = ", ".join(f'"{name}" = :{name}' for name in columns)
-    statement = text(f"UPDATE jobs SET {changes}, updated_at = now() WHERE id = :job_id")
+        columns["params"] = Jsonb(columns["params"])
+    changes = ", ".join(f'"{name}" = %({name})s' for name in columns)
+    statement = f"UPDATE jobs SET {changes}, updated_at = now() WHERE id = %(job_id)s"
     await db.execute(statement, {**columns, "job_id": job_id})
     await db.execute(_NOTIFY, {"job_id": job_id})
 
@@ -107,15 +108,15 @@ class Asked:
     """As it is now."""
 
 
-_ASK_TO_RUN = text("""
+_ASK_TO_RUN = """
 UPDATE jobs SET status = 'PENDING', run = jobs.run + 1, asked_at = now(), updated_at = now(), launched_at = NULL,
-                started_at = NULL, finished_at = NULL, result = NULL, workflow_id = :workflow_id,
+                started_at = NULL, finished_at = NULL, result = NULL, workflow_id = %(workflow_id)s,
                 workflow_run_id = NULL
-FROM (SELECT id, status AS was FROM jobs WHERE id = :job_id FOR UPDATE) before
+FROM (SELECT id, status AS was FROM jobs WHERE id = %(job_id)s FOR UPDATE) before
 WHERE jobs.id = before.id AND was NOT IN ('PENDING', 'STARTED', 'CANCELING')
 RETURNING jobs.run, jobs.name, before.was
-""")
-_STATE = text("SELECT run, status, workflow_id FROM jobs WHERE id = :job_id")
+"""
+_STATE = "SELECT run, status, workflow_id FROM jobs WHERE id = %(job_id)s"
 
 
 async def ask_to_run(db: Connection, job_id: int, stages: list[StageSnapshot], *, again: bool) -> Asked:
@@ -124,26 +125,26 @@ async def ask_to_run(db: Connection, job_id: int, stages: list[StageSnapshot], *
     `again` (retry) says so in the log. The stages start over, also those of the run before.
     """
     values = {"job_id": job_id, "workflow_id": workflow_id(job_id)}
-    row = (await db.execute(_ASK_TO_RUN, values)).first()
+    row = await one(db, _ASK_TO_RUN, values)
     if row is None:
         return await _unchanged(db, job_id)
-    if row.run > 1:
+    if row["run"] > 1:
         await stage_rows.seed(db, job_id, stages)
     if again:
-        line = Line(lines.running_again(job_id, row.name, Status(row.was)))
-        await log_rows.append(db, job_id, row.run, [line])
+        line = Line(lines.running_again(job_id, row["name"], Status(row["was"])))
+        await log_rows.append(db, job_id, row["run"], [line])
     await db.execute(_NOTIFY, {"job_id": job_id})
-    return Asked(row.run, workflow_id(job_id), True, Status.PENDING)
+    return Asked(row["run"], workflow_id(job_id), True, Status.PENDING)
 
 
-_ASK_TO_CANCEL = text("""
+_ASK_TO_CANCEL = """
 UPDATE jobs SET status = CASE WHEN was = 'STARTED' THEN 'CANCELING' ELSE 'REVOKED' END,
                 finished_at = CASE WHEN was = 'STARTED' THEN NULL ELSE now() END,
                 asked_at = now(), updated_at = now()
-FROM (SELECT id, status AS was FROM jobs WHERE id = :job_id FOR UPDATE) before
+FROM (SELECT id, status AS was FROM jobs WHERE id = %(job_id)s FOR UPDATE) before
 WHERE jobs.id = before.id AND was IN ('CREATED', 'PENDING', 'STARTED')
 RETURNING jobs.run, jobs.name, jobs.status, jobs.workflow_id, before.was
-""")
+"""
 
 
 async def ask_to_cancel(db: Connection, job_id: int) -> Asked:
@@ -152,31 +153,31 @@ async def ask_to_cancel(db: Connection, job_id: int) -> Asked:
     A run that no worker has claimed is over at once: the claim will find it so. A job that is over stays as it
     ended. `workflow_id` of the answer is null where there is no workflow to be told.
     """
-    row = (await db.execute(_ASK_TO_CANCEL, {"job_id": job_id})).first()
+    row = await one(db, _ASK_TO_CANCEL, {"job_id": job_id})
     if row is None:
         return await _unchanged(db, job_id)
-    status = Status(row.status)
-    await log_rows.append(db, job_id, row.run, [Line(lines.changing_status(job_id, status))])
+    status = Status(row["status"])
+    await log_rows.append(db, job_id, row["run"], [Line(lines.changing_status(job_id, status))])
     await db.execute(_NOTIFY, {"job_id": job_id})
-    return Asked(row.run, None if row.was == Status.CREATED else row.workflow_id, True, status)
+    return Asked(row["run"], None if row["was"] == Status.CREATED else row["workflow_id"], True, status)
 
 
 async def _unchanged(db: Connection, job_id: int) -> Asked:
-    row = (await db.execute(_STATE, {"job_id": job_id})).first()
+    row = await one(db, _STATE, {"job_id": job_id})
     if row is None:
         raise JobNotFound(job_id)
-    return Asked(row.run, row.workflow_id, False, Status(row.status))
+    return Asked(row["run"], row["workflow_id"], False, Status(row["status"]))
 
 
-_DELETE = text("DELETE FROM jobs WHERE id = :job_id RETURNING workflow_id, status")
+_DELETE = "DELETE FROM jobs WHERE id = %(job_id)s RETURNING workflow_id, status"
 
 
 async def delete(db: Connection, job_id: int) -> str | None:
     """Remove a job with its stages and log; gives the id of the workflow that is to be ended, if any."""
-    row = (await db.execute(_DELETE, {"job_id": job_id})).first()
+    row = await one(db, _DELETE, {"job_id": job_id})
     if row is None:
         raise JobNotFound(job_id)
-    return row.workflow_id if Status(row.status).is_active else None
+    return row["workflow_id"] if Status(row["status"]).is_active else None
 
 
 # the run of a workflow ----------------------------------------------------------------------------------------
@@ -187,14 +188,17 @@ def workflow_id(job_id: int) -> str:
     return f"job-{job_id}"
 
 
-_LOCK = text(f"SELECT {_CLAIM_COLUMNS} FROM jobs WHERE id = :job_id FOR UPDATE")
-_BY_EXECUTION = text("SELECT id FROM jobs WHERE workflow_run_id = :workflow_run_id")
-_CLAIM = text("""
-UPDATE jobs SET status = 'STARTED', run = :run, started_at = now(), finished_at = NULL, updated_at = now(),
-                workflow_id = :workflow_id, workflow_run_id = :workflow_run_id
-WHERE id = :job_id
-""")
-_TAKE_OVER = text("UPDATE jobs SET workflow_run_id = :workflow_run_id WHERE id = :job_id")
+_LOCK = f"SELECT {_CLAIM_COLUMNS} FROM jobs WHERE id = %(job_id)s FOR UPDATE"
+_BY_EXECUTION = "SELECT id FROM jobs WHERE workflow_run_id = %(workflow_run_id)s"
+_CLAIM = f"""
+WITH claimed AS (
+    UPDATE jobs SET status = 'STARTED', run = %(run)s, started_at = now(), finished_at = NULL, updated_at = now(),
+                    workflow_id = %(workflow_id)s, workflow_run_id = %(workflow_run_id)s
+    WHERE id = %(job_id)s
+), seeded AS ({stage_rows.SEED}), said AS ({log_rows.APPEND})
+SELECT pg_notify('nightjar_jobs', CAST(%(job_id)s AS text))
+"""
+_TAKE_OVER = "UPDATE jobs SET workflow_run_id = %(workflow_run_id)s WHERE id = %(job_id)s"
 
 
 @dataclass(frozen=True)
@@ -205,49 +209,40 @@ class Execution:
     workflow_run_id: str
 
 
-async def claim(
-    db: Connection,
-    job_type: JobType,
-    request: JobRequest,
-    stages_after: Callable[[int], list[StageSnapshot]],
-    execution: Execution,
-) -> ClaimedRun:
+async def claim(db: Connection, job_type: JobType, request: JobRequest, execution: Execution) -> ClaimedRun:
     """Take a run for a workflow execution: its row becomes STARTED and its stages start over.
 
-    `stages_after` gives the stages of a run for the job's delay in seconds.
     The same execution may claim again (its first answer was lost) and gets the same. A program's request
     without `job_id` makes the job. Raises JobNotFound, InvalidField, or RunRefused if the run is not to be had:
     cancelled before it began, superseded, or the job runs already.
     """
     job_id = request.job_id
     if job_id is None:
-        values = {"workflow_run_id": execution.workflow_run_id}
-        job_id = (await db.execute(_BY_EXECUTION, values)).scalar()
+        made = await one(db, _BY_EXECUTION, {"workflow_run_id": execution.workflow_run_id})
+        job_id = None if made is None else made["id"]
     if job_id is None:
         job_id = await _insert_requested(db, job_type, request)
-    row = (await db.execute(_LOCK, {"job_id": job_id})).mappings().first()
+    row = await one(db, _LOCK, {"job_id": job_id})
     if row is None:
         raise JobNotFound(job_id)
     if row["job_type_key"] != job_type.key:
         raise RunRefused(job_id, f"its type is {row['job_type_key']}, not {job_type.key}")
     mine = {"job_id": job_id, "workflow_run_id": execution.workflow_run_id}
     if row["status"] == Status.STARTED and row["workflow_run_id"] == execution.workflow_run_id:
-        return await _claimed(db, row, row["run"])
+        return _claimed(row, row["run"])
     if row["status"] == Status.STARTED and row["workflow_id"] == execution.workflow_id:
         # one execution of a workflow id is open at a time: the one that claimed before has been reset away
         await db.execute(_TAKE_OVER, mine)
-        return await _claimed(db, row, row["run"])
+        return _claimed(row, row["run"])
     run = _next_run(job_id, row, request)
-    await db.execute(_CLAIM, {**mine, "run": run, "workflow_id": execution.workflow_id})
-    stages = stages_after(row["delay"])
-    await stage_rows.seed(db, job_id, stages)
+    stages = job_type.snapshots(row["delay"])
     said = [lines.running(job_id, row["name"]), lines.changing_status(job_id, Status.STARTED)]
-    await log_rows.append(db, job_id, run, [Line(line) for line in said])
-    await db.execute(_NOTIFY, {"job_id": job_id})
-    return await _claimed(db, row, run, stages)
+    values = {**mine, "run": run, "workflow_id": execution.workflow_id, "stages": stage_rows.seeds(stages)}
+    await db.execute(_CLAIM, values | log_rows.columns([Line(line) for line in said]))
+    return _claimed(row, run)
 
 
-def _next_run(job_id: int, row: Mapping[Any, Any], request: JobRequest) -> int:
+def _next_run(job_id: int, row: Row, request: JobRequest) -> int:
     run: int = row["run"]
     if request.run is None:
         if Status(row["status"]).is_active:
@@ -273,9 +268,7 @@ async def _insert_requested(db: Connection, job_type: JobType, request: JobReque
     return await insert(db, values, [])
 
 
-async def _claimed(
-    db: Connection, row: Mapping[Any, Any], run: int, stages: list[StageSnapshot] | None = None
-) -> ClaimedRun:
+def _claimed(row: Row, run: int) -> ClaimedRun:
     return ClaimedRun(
         job_id=row["id"],
         run=run,
@@ -289,42 +282,40 @@ async def _claimed(
         limit=row["limit"],
         shuffle=row["shuffle"],
         params=row["params"],
-        stages=await stage_rows.get_all(db, row["id"]) if stages is None else stages,
     )
 
 
-_CLOSE = text("""
-UPDATE jobs SET status = CASE WHEN status = 'CANCELING' THEN 'REVOKED' ELSE CAST(:status AS text) END,
-                finished_at = now(), updated_at = now()
-WHERE id = :job_id AND run = :run AND status IN ('STARTED', 'CANCELING')
-RETURNING status, name
-""")
+_LOCK_STATE = "SELECT run, status, name FROM jobs WHERE id = %(job_id)s FOR UPDATE"
+_CLOSE = f"""
+WITH closed AS (
+    UPDATE jobs SET status = %(status)s, finished_at = now(), updated_at = now() WHERE id = %(job_id)s
+), ended AS (
+    UPDATE job_stages SET status = %(status)s, updated_at = now() WHERE job_id = %(job_id)s AND status = 'STARTED'
+), said AS ({log_rows.APPEND})
+SELECT pg_notify('nightjar_jobs', CAST(%(job_id)s AS text))
+"""
 
 
 async def close(db: Connection, closing: Closing) -> Status:
-    """End a run; gives the status that it has in the end.
+    """End a run, and the stage that was under way with it; gives the status that the run has in the end.
 
     A run that was asked to stop ends REVOKED, whatever its last stage gave. A run that is over stays as it
     ended. Raises RunRefused if there is no such run any more (the job was deleted, or started again).
     """
     job_id, run = closing.job_id, closing.run
-    values = {"job_id": job_id, "run": run, "status": closing.status}
-    row = (await db.execute(_CLOSE, values)).first()
-    if row is None:
-        was = (await db.execute(_STATE, {"job_id": job_id})).first()
-        if was is None or was.run != run:
-            raise RunRefused(job_id, f"run {run} is gone")
-        return Status(was.status)
-    status = Status(row.status)
+    row = await one(db, _LOCK_STATE, {"job_id": job_id})
+    if row is None or row["run"] != run:
+        raise RunRefused(job_id, f"run {run} is gone")
+    if row["status"] not in (Status.STARTED, Status.CANCELING):
+        return Status(row["status"])
+    status = Status.REVOKED if row["status"] == Status.CANCELING else closing.status
     said = [Line(lines.changing_status(job_id, status))]
     if status is Status.FAILURE:
-        said.insert(0, Line(lines.failed(job_id, row.name, closing.reason or "unknown reason"), "ERROR"))
-    if status is Status.SUCCESS:
-        said.append(Line(lines.finished(job_id, row.name, status)))
-    else:
-        await stage_rows.end_started(db, job_id, status)
-    await log_rows.append(db, job_id, run, said)
-    await db.execute(_NOTIFY, {"job_id": job_id})
+        said.insert(0, Line(lines.failed(job_id, row["name"], closing.reason or "unknown reason"), "ERROR"))
+    elif status is Status.SUCCESS:
+        said.append(Line(lines.finished(job_id, row["name"], status)))
+    values = {"job_id": job_id, "run": run, "status": status}
+    await db.execute(_CLOSE, values | log_rows.columns(said))
     return status
 
 
@@ -342,15 +333,15 @@ class Waiting:
     workflow_id: str
 
 
-_WAITING = text("""
+_WAITING = """
 SELECT id AS job_id, run, status, job_type_key, workflow_id FROM jobs
-WHERE (status = 'PENDING' AND launched_at IS NULL AND asked_at < now() - CAST(:start_after AS interval))
-   OR (status = 'CANCELING' AND asked_at < now() - CAST(:stop_after AS interval))
-ORDER BY asked_at LIMIT :most
-""")
-_LAUNCHED = text("""
-UPDATE jobs SET launched_at = now() WHERE id = :job_id AND run = :run AND status = 'PENDING'
-""")
+WHERE (status = 'PENDING' AND launched_at IS NULL AND asked_at < now() - CAST(%(start_after)s AS interval))
+   OR (status = 'CANCELING' AND asked_at < now() - CAST(%(stop_after)s AS interval))
+ORDER BY asked_at LIMIT %(most)s
+"""
+_LAUNCHED = """
+UPDATE jobs SET launched_at = now() WHERE id = %(job_id)s AND run = %(run)s AND status = 'PENDING'
+"""
 
 
 async def waiting(
@@ -358,10 +349,7 @@ async def waiting(
 ) -> list[Waiting]:
     """Runs asked to start, or to stop, longer ago than that; oldest first, at most `most`."""
     values = {"start_after": start_after, "stop_after": stop_after, "most": most}
-    return [
-        Waiting(**{**row, "status": Status(row["status"])})
-        for row in (await db.execute(_WAITING, values)).mappings()
-    ]
+    return [Waiting(**{**row, "status": Status(row["status"])}) for row in await every(db, _WAITING, values)]
 
 
 async def mark_launched(db: Connection, job_id: int, run: int) -> None:

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sqlalchemy import text
-
 from db.connections import Connection
 
 
@@ -22,13 +20,14 @@ class Line:
         object.__setattr__(self, "message", self.message.replace("\x00", "\\x00"))
 
 
-_APPEND = text("""
+APPEND = """
 INSERT INTO job_logs (job_id, run, level, message, created_at)
-SELECT :job_id, :run, line.level, line.message, line.at
-FROM unnest(CAST(:levels AS text[]), CAST(:messages AS text[]), CAST(:times AS timestamptz[]))
+SELECT %(job_id)s, %(run)s, line.level, line.message, line.at
+FROM unnest(CAST(%(levels)s AS text[]), CAST(%(messages)s AS text[]), CAST(%(times)s AS timestamptz[]))
      WITH ORDINALITY AS line (level, message, at, n)
 ORDER BY line.n
-""")
+"""
+"""Adds lines; `:levels`, `:messages` and `:times` are what `columns` makes."""
 
 
 def columns(lines: Sequence[Line]) -> dict[str, list[object]]:
@@ -43,4 +42,4 @@ def columns(lines: Sequence[Line]) -> dict[str, list[object]]:
 async def append(db: Connection, job_id: int, run: int, lines: Sequence[Line]) -> None:
     """Add lines, oldest first, to the log of a job."""
     if lines:
-        await db.execute(_APPEND, {"job_id": job_id, "run": run, **columns(lines)})
+        await db.execute(APPEND, {"job_id": job_id, "run": run, **columns(lines)})

@@ -4,9 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import text
-
-from db.connections import Connection
+from db.connections import Connection, value
 from monitoring.sampling import COMMON
 
 Arguments = Mapping[str, Any]
@@ -14,7 +12,7 @@ Sample = tuple[str, dict[str, Any]]
 """A SELECT that gives the column `id`, and its parameters; `:project_id` and `:seed` are always there."""
 
 # a random order that is the same for the same seed: an attempt that is made again chooses the same captures
-_SHUFFLED = "hashint8extended(i.id, :seed)"
+_SHUFFLED = "hashint8extended(i.id, %(seed)s)"
 
 
 def _common(arguments: Arguments) -> Sample:
@@ -26,26 +24,26 @@ def _common(arguments: Arguments) -> Sample:
         values["date_end"] = date.fromisoformat(values["date_end"])
     conditions = [_CONDITIONS[name] for name in values if name in _CONDITIONS]
     conditions += _hours(arguments["hour_start"], arguments["hour_end"])
-    return " AND ".join(["i.project_id = :project_id", *conditions]), values
+    return " AND ".join(["i.project_id = %(project_id)s", *conditions]), values
 
 
 _CONDITIONS = {
-    "deployment_ids": "i.deployment_id = ANY(CAST(:deployment_ids AS bigint[]))",
-    "event_ids": "i.event_id = ANY(CAST(:event_ids AS bigint[]))",
+    "deployment_ids": "i.deployment_id = ANY(CAST(%(deployment_ids)s AS bigint[]))",
+    "event_ids": "i.event_id = ANY(CAST(%(event_ids)s AS bigint[]))",
     "research_site_ids": "i.deployment_id IN (SELECT id FROM deployments"
-    " WHERE research_site_id = ANY(CAST(:research_site_ids AS bigint[])))",
-    "date_start": "i.timestamp >= CAST(:date_start AS date)",
+    " WHERE research_site_id = ANY(CAST(%(research_site_ids)s AS bigint[])))",
+    "date_start": "i.timestamp >= CAST(%(date_start)s AS date)",
     # without adding a day: the last date that there is has no day after it
-    "date_end": "i.timestamp::date <= CAST(:date_end AS date)",
-    "month_start": "extract(month FROM i.timestamp) >= :month_start",
-    "month_end": "extract(month FROM i.timestamp) <= :month_end",
+    "date_end": "i.timestamp::date <= CAST(%(date_end)s AS date)",
+    "month_start": "extract(month FROM i.timestamp) >= %(month_start)s",
+    "month_end": "extract(month FROM i.timestamp) <= %(month_end)s",
 }
 
 
 def _hours(start: int | None, end: int | None) -> list[str]:
     """Whole hours, both ends included; from a later to an earlier hour (or the same) wraps past midnight."""
     hour = "extract(hour FROM i.timestamp)"
-    from_start, to_end = f"{hour} >= :hour_start", f"{hour} <= :hour_end"
+    from_start, to_end = f"{hour} >= %(hour_start)s", f"{hour} <= %(hour_end)s"
     if start is not None and end is not None and start >= end:
         return [f"({from_start} OR {to_end})"]
     return [from_start] * (start is not None) + [to_end] * (end is not None)
@@ -61,7 +59,7 @@ def random(arguments: Arguments) -> Sample:
     """`size` captures by lot; all if null."""
     where, values = _common(arguments)
     return (
-        f"SELECT i.id FROM source_images i WHERE {where} ORDER BY {_SHUFFLED}, i.id LIMIT :size",
+        f"SELECT i.id FROM source_images i WHERE {where} ORDER BY {_SHUFFLED}, i.id LIMIT %(size)s",
         {**values, "size": arguments["size"]},
     )
 
@@ -70,10 +68,10 @@ def interval(arguments: Arguments) -> Sample:
     """By station and time: the first, then each at least `minute_interval` after the last one taken."""
     where, values = _common(arguments)
     if arguments["deployment_ids"] is None and arguments["deployment_id"] is not None:
-        where += " AND i.deployment_id = :deployment_id"
+        where += " AND i.deployment_id = %(deployment_id)s"
         values["deployment_id"] = arguments["deployment_id"]
     if arguments["exclude_events"]:
-        where += " AND (i.event_id IS NULL OR i.event_id <> ALL(CAST(:exclude_events AS bigint[])))"
+        where += " AND (i.event_id IS NULL OR i.event_id <> ALL(CAST(%(exclude_events)s AS bigint[])))"
         values["exclude_events"] = arguments["exclude_events"]
     where += " AND i.deployment_id IS NOT NULL"
     return _walk(where, values, arguments["minute_interval"], stations_apart=True)
@@ -90,7 +88,7 @@ def _walk(where: str, values: dict[str, Any], minutes: float, *, stations_apart:
             SELECT i.*, lag(kept) OVER ({walk}) AS kept_before
             FROM (
                 SELECT i.id, i.deployment_id, i.timestamp,
-                       last_kept(i.timestamp, :gap) OVER ({walk} ROWS UNBOUNDED PRECEDING) AS kept
+                       last_kept(i.timestamp, %(gap)s) OVER ({walk} ROWS UNBOUNDED PRECEDING) AS kept
                 FROM source_images i WHERE {where}
             ) i
         ) walked
@@ -105,7 +103,7 @@ def manual(arguments: Arguments) -> Sample:
     """Those of `image_ids` that are in the project."""
     return (
         "SELECT i.id FROM source_images i"
-        " WHERE i.project_id = :project_id AND i.id = ANY(CAST(:image_ids AS bigint[]))",
+        " WHERE i.project_id = %(project_id)s AND i.id = ANY(CAST(%(image_ids)s AS bigint[]))",
         {"image_ids": arguments["image_ids"]},
     )
 
@@ -116,10 +114,10 @@ def _ranked(order: str, most: int | None) -> Sample:
         f"""
         SELECT id FROM (
             SELECT i.id, row_number() OVER (PARTITION BY i.event_id ORDER BY {order}) AS place
-            FROM source_images i JOIN events e ON e.id = i.event_id AND e.project_id = :project_id
-            WHERE i.project_id = :project_id
+            FROM source_images i JOIN events e ON e.id = i.event_id AND e.project_id = %(project_id)s
+            WHERE i.project_id = %(project_id)s
         ) ranked
-        WHERE CAST(:most AS bigint) IS NULL OR place <= :most
+        WHERE CAST(%(most)s AS bigint) IS NULL OR place <= %(most)s
         """,
         {"most": most},
     )
@@ -150,11 +148,11 @@ def last_and_random_from_each_event(arguments: Arguments) -> Sample:
                 SELECT c.id, c.event_id, row_number() OVER (
                     PARTITION BY c.event_id ORDER BY c.timestamp DESC NULLS LAST, c.id
                 ) AS age
-                FROM source_images c JOIN events e ON e.id = c.event_id AND e.project_id = :project_id
-                WHERE c.project_id = :project_id
+                FROM source_images c JOIN events e ON e.id = c.event_id AND e.project_id = %(project_id)s
+                WHERE c.project_id = %(project_id)s
             ) i
         ) ranked
-        WHERE CAST(:most AS bigint) IS NULL OR place <= :most
+        WHERE CAST(%(most)s AS bigint) IS NULL OR place <= %(most)s
         """,
         {"most": None if others is None else others + 1},
     )
@@ -163,7 +161,7 @@ def last_and_random_from_each_event(arguments: Arguments) -> Sample:
 def detections_only(arguments: Arguments) -> Sample:
     """Captures with at least one real detection: the mark that nothing was found is none."""
     return (
-        "SELECT i.id FROM source_images i WHERE i.project_id = :project_id AND EXISTS"
+        "SELECT i.id FROM source_images i WHERE i.project_id = %(project_id)s AND EXISTS"
         " (SELECT 1 FROM detections d WHERE d.source_image_id = i.id AND d.bbox IS NOT NULL)",
         {},
     )
@@ -179,7 +177,7 @@ def common_combined(arguments: Arguments) -> Sample:
         if arguments["max_num"] is not None and arguments["shuffle"]:
             order = f"{_SHUFFLED}, i.id"
         query = f"SELECT i.id FROM source_images i WHERE {where} ORDER BY {order}"
-    return f"{query} LIMIT :max_num", {**values, "max_num": arguments["max_num"]}
+    return f"{query} LIMIT %(max_num)s", {**values, "max_num": arguments["max_num"]}
 
 
 SAMPLERS: dict[str, Callable[[Arguments], Sample]] = {
@@ -198,13 +196,15 @@ SAMPLERS: dict[str, Callable[[Arguments], Sample]] = {
 REPLACE = """
 WITH chosen AS MATERIALIZED ({sample}), gone AS (
     DELETE FROM source_image_collection_images m
-    WHERE m.collection_id = :collection_id AND NOT EXISTS (SELECT 1 FROM chosen WHERE chosen.id = m.source_image_id)
+    WHERE m.collection_id = %(collection_id)s AND NOT EXISTS (SELECT 1 FROM chosen WHERE chosen.id = m.source_image_id)
+), touched AS (
+    UPDATE source_image_collections SET updated_at = now() WHERE id = %(collection_id)s
 ), added AS (
     INSERT INTO source_image_collection_images (collection_id, source_image_id)
-    SELECT :collection_id, chosen.id FROM chosen
+    SELECT %(collection_id)s, chosen.id FROM chosen
     WHERE NOT EXISTS (
         SELECT 1 FROM source_image_collection_images m
-        WHERE m.collection_id = :collection_id AND m.source_image_id = chosen.id
+        WHERE m.collection_id = %(collection_id)s AND m.source_image_id = chosen.id
     )
 )
 SELECT count(*) FROM chosen
@@ -220,5 +220,5 @@ async def replace(
     """
     sample, values = SAMPLERS[method](arguments)
     values |= {"collection_id": collection_id, "project_id": project_id, "seed": seed}
-    total: int = (await db.execute(text(REPLACE.format(sample=sample)), values)).scalar_one()
+    total: int = await value(db, REPLACE.replace("{sample}", sample), values)
     return total

@@ -18,7 +18,9 @@ class Stack:
 
     def start(self, *, usual_ports: bool = True) -> None:
         """Start both and wait until both can be used; without `usual_ports` on any that are free."""
-        ports = (postgres.USUAL_PORT, temporal.USUAL_PORT, temporal.USUAL_UI_PORT) if usual_ports else (0, 0, 0)
+        ports = (
+            (postgres.USUAL_PORT, temporal.USUAL_PORT, temporal.USUAL_UI_PORT) if usual_ports else (0, 0, 0)
+        )
         # children are started by this thread, which lives as long as they should (see embedded.child)
         self.temporal.start(ports[1], ports[2])
         self.postgres.start(ports[0])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from jobs import delay
 from jobs.stages import Stage, StageSnapshot
 
 
@@ -14,6 +15,7 @@ class JobType:
     name: str
     stages: tuple[Stage[Any, Any], ...]
 
-    def snapshots(self) -> list[StageSnapshot]:
-        """The stages of a new run, in order."""
-        return [stage.snapshot() for stage in self.stages]
+    def snapshots(self, seconds_of_delay: int) -> list[StageSnapshot]:
+        """The stages of a new run, in order: the delay, if there is one, and those of the type."""
+        first = [delay.snapshot(seconds_of_delay)] if seconds_of_delay else []
+        return [*first, *(stage.snapshot() for stage in self.stages)]

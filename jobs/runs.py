@@ -50,7 +50,6 @@ class ClaimedRun:
     limit: int | None = None
     shuffle: bool = True
     params: dict[str, Any] | None = None
-    stages: list[StageSnapshot] = field(default_factory=list)
 
 
 @dataclass

@@ -48,7 +48,7 @@ async def run_job(
     ApplicationError of type JobFailed or RunRefused otherwise.
     """
     run, cancelled = await uninterrupted(bookkeeping.claim(request))
-    board = Board(run)
+    board = Board(job_type, run)
     workflow.set_signal_handler("progress", board.update)
     try:
         if cancelled:
@@ -142,9 +142,9 @@ def reason_of(error: BaseException) -> str:
 class Board:
     """What the Temporal Web UI shows of the job: search attributes and current details."""
 
-    def __init__(self, run: ClaimedRun) -> None:
+    def __init__(self, job_type: JobType, run: ClaimedRun) -> None:
         self.run = run
-        self.stages = {stage.key: stage for stage in run.stages}
+        self.stages = {stage.key: stage for stage in job_type.snapshots(run.delay)}
         known = workflow.info().typed_search_attributes
         updates: list[SearchAttributeUpdate[Any]] = [JOB_STATUS.value_set(Status.STARTED.value)]
         if known.get(JOB_ID) is None:
