@@ -26,8 +26,14 @@ def driver_address(url: str) -> str:
 class Database:
     """A pool of connections to one database."""
 
-    def __init__(self, url: str, *, size: int, name: str, patience: float = 10.0) -> None:
-        """At most `size` connections; who waits longer than `patience` seconds for one gets PoolTimeout."""
+    def __init__(
+        self, url: str, *, size: int, name: str, patience: float = 10.0, check: bool = False
+    ) -> None:
+        """At most `size` connections; who waits longer than `patience` seconds for one gets PoolTimeout.
+
+        With `check` a connection is tried before it is handed out: a restarted server then costs a round trip,
+        not a failed request.
+        """
         set_json_dumps(orjson.dumps)
         set_json_loads(orjson.loads)
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
@@ -43,6 +49,7 @@ class Database:
                 # each statement is planned once a connection: all of ours come again and again
                 "prepare_threshold": 0,
             },
+            check=AsyncConnectionPool.check_connection if check else None,
             name=name,
         )
 

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from db import log_rows, stage_rows
 from db.connections import Connection, Row, every, one, value
 from db.log_rows import Line
-from jobs import lines
+from jobs import delay, lines
 from jobs.errors import InvalidField, JobNotFound, RunRefused
 from jobs.job_type import JobType
 from jobs.runs import ClaimedRun, Closing, JobRequest
@@ -96,6 +96,11 @@ async def update(db: Connection, job_id: int, values: Mapping[str, Any]) -> None
     await db.execute(_NOTIFY, {"job_id": job_id})
 
 
+async def seed_delay(db: Connection, job_id: int, seconds: int) -> None:
+    """Show the delay of a job that has not run yet."""
+    await stage_rows.seed(db, job_id, [delay.snapshot(seconds)])
+
+
 @dataclass(frozen=True)
 class Asked:
     """What became of a request to run or to cancel."""
@@ -110,7 +115,7 @@ class Asked:
 
 _ASK_TO_RUN = """
 UPDATE jobs SET status = 'PENDING', run = jobs.run + 1, asked_at = now(), updated_at = now(), launched_at = NULL,
-                started_at = NULL, finished_at = NULL, result = NULL, workflow_id = %(workflow_id)s,
+                started_at = NULL, finished_at = NULL, result = NULL, workflow_id = NULL,
                 workflow_run_id = NULL
 FROM (SELECT id, status AS was FROM jobs WHERE id = %(job_id)s FOR UPDATE) before
 WHERE jobs.id = before.id AND was NOT IN ('PENDING', 'STARTED', 'CANCELING')
@@ -124,8 +129,7 @@ async def ask_to_run(db: Connection, job_id: int, stages: list[StageSnapshot], *
 
     `again` (retry) says so in the log. The stages start over, also those of the run before.
     """
-    values = {"job_id": job_id, "workflow_id": workflow_id(job_id)}
-    row = await one(db, _ASK_TO_RUN, values)
+    row = await one(db, _ASK_TO_RUN, {"job_id": job_id})
     if row is None:
         return await _unchanged(db, job_id)
     if row["run"] > 1:
@@ -143,7 +147,8 @@ UPDATE jobs SET status = CASE WHEN was = 'STARTED' THEN 'CANCELING' ELSE 'REVOKE
                 asked_at = now(), updated_at = now()
 FROM (SELECT id, status AS was FROM jobs WHERE id = %(job_id)s FOR UPDATE) before
 WHERE jobs.id = before.id AND was IN ('CREATED', 'PENDING', 'STARTED')
-RETURNING jobs.run, jobs.name, jobs.status, jobs.workflow_id, before.was
+RETURNING jobs.run, jobs.name, jobs.status, before.was,
+          CASE WHEN was <> 'CREATED' THEN coalesce(jobs.workflow_id, 'job-' || jobs.id) END AS workflow_id
 """
 
 
@@ -159,7 +164,7 @@ async def ask_to_cancel(db: Connection, job_id: int) -> Asked:
     status = Status(row["status"])
     await log_rows.append(db, job_id, row["run"], [Line(lines.changing_status(job_id, status))])
     await db.execute(_NOTIFY, {"job_id": job_id})
-    return Asked(row["run"], None if row["was"] == Status.CREATED else row["workflow_id"], True, status)
+    return Asked(row["run"], row["workflow_id"], True, status)
 
 
 async def _unchanged(db: Connection, job_id: int) -> Asked:
@@ -169,7 +174,9 @@ async def _unchanged(db: Connection, job_id: int) -> Asked:
     return Asked(row["run"], row["workflow_id"], False, Status(row["status"]))
 
 
-_DELETE = "DELETE FROM jobs WHERE id = %(job_id)s RETURNING workflow_id, status"
+_DELETE = """
+DELETE FROM jobs WHERE id = %(job_id)s RETURNING coalesce(workflow_id, 'job-' || id) AS workflow_id, status
+"""
 
 
 async def delete(db: Connection, job_id: int) -> str | None:
@@ -184,7 +191,7 @@ async def delete(db: Connection, job_id: int) -> str | None:
 
 
 def workflow_id(job_id: int) -> str:
-    """The id of the workflow that the API starts for a job."""
+    """The id of the workflow that the API starts for a job; its row leaves it out until a run is claimed."""
     return f"job-{job_id}"
 
 
@@ -323,18 +330,32 @@ async def close(db: Connection, closing: Closing) -> Status:
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """A run that was asked to start or to stop some time ago, and has not."""
+class Launch:
+    """A run whose workflow is to be started, or stopped."""
 
     job_id: int
     run: int
-    status: Status
+    name: str
     job_type_key: str
+    project_id: int
+    deployment_id: int | None
     workflow_id: str
 
 
-_WAITING = """
-SELECT id AS job_id, run, status, job_type_key, workflow_id FROM jobs
+@dataclass(frozen=True)
+class Waiting:
+    """A run that was asked to start or to stop some time ago, and has not."""
+
+    status: Status
+    launch: Launch
+
+
+_LAUNCH_COLUMNS = """
+id AS job_id, run, name, job_type_key, project_id, deployment_id, coalesce(workflow_id, 'job-' || id) AS workflow_id
+"""
+_LAUNCH = f"SELECT {_LAUNCH_COLUMNS} FROM jobs WHERE id = %(job_id)s"
+_WAITING = f"""
+SELECT status, {_LAUNCH_COLUMNS} FROM jobs
 WHERE (status = 'PENDING' AND launched_at IS NULL AND asked_at < now() - CAST(%(start_after)s AS interval))
    OR (status = 'CANCELING' AND asked_at < now() - CAST(%(stop_after)s AS interval))
 ORDER BY asked_at LIMIT %(most)s
@@ -344,12 +365,20 @@ UPDATE jobs SET launched_at = now() WHERE id = %(job_id)s AND run = %(run)s AND 
 """
 
 
+async def launch(db: Connection, job_id: int) -> Launch:
+    """What starting the newest run of a job takes."""
+    row = await one(db, _LAUNCH, {"job_id": job_id})
+    if row is None:
+        raise JobNotFound(job_id)
+    return Launch(**row)
+
+
 async def waiting(
     db: Connection, *, start_after: timedelta, stop_after: timedelta, most: int
 ) -> list[Waiting]:
     """Runs asked to start, or to stop, longer ago than that; oldest first, at most `most`."""
     values = {"start_after": start_after, "stop_after": stop_after, "most": most}
-    return [Waiting(**{**row, "status": Status(row["status"])}) for row in await every(db, _WAITING, values)]
+    return [Waiting(Status(row.pop("status")), Launch(**row)) for row in await every(db, _WAITING, values)]
 
 
 async def mark_launched(db: Connection, job_id: int, run: int) -> None:

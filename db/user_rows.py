@@ -12,6 +12,7 @@ class User:
 
     id: int
     email: str
+    name: str
     is_superuser: bool
     roles: Mapping[int, str] = field(default_factory=dict)
     """Role by project id."""
@@ -19,7 +20,7 @@ class User:
 
 # a project's owner is its ProjectManager (contract 1.8)
 _BY_TOKEN = """
-SELECT u.id, u.email, u.is_superuser, u.is_active,
+SELECT u.id, u.email, u.name, u.is_superuser, u.is_active,
        coalesce((SELECT jsonb_object_agg(m.project_id, m.role) FROM project_members m
                  WHERE m.user_id = u.id AND m.role IS NOT NULL), '{}')
     || coalesce((SELECT jsonb_object_agg(p.id, 'ProjectManager') FROM projects p WHERE p.owner_id = u.id), '{}')
@@ -35,7 +36,7 @@ async def by_token(db: Connection, key_hash: str) -> User | None:
     if row is None:
         return None
     roles = {int(project_id): role for project_id, role in row["roles"].items()}
-    return User(row["id"], row["email"], row["is_superuser"], roles)
+    return User(row["id"], row["email"], row["name"], row["is_superuser"], roles)
 
 
 @dataclass(frozen=True)

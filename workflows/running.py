@@ -68,6 +68,7 @@ async def run_job(
     if result.status is Status.REVOKED:
         # the row tells of a cancellation that has not reached the workflow; the request is on its way
         await workflow.sleep(timedelta(minutes=1))
+        raise ApplicationError("The job was cancelled", result, type="JobRevoked", non_retryable=True)
     return result
 
 

@@ -1,0 +1,71 @@
+"""Carries to Temporal what a request could not: starts that waited for it, stops that nobody answered.
+
+The rows are the outbox, so nothing is lost with the process. Any number of couriers may run: what they do is
+guarded in the database and in Temporal.
+"""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from psycopg import Error as DatabaseError
+
+from api.launcher import Launcher
+from db import job_rows
+from db.connections import Database
+from db.job_rows import Waiting
+from jobs.errors import JobError
+from jobs.runs import Closing
+from jobs.status import Status
+
+logger = logging.getLogger("nightjar.courier")
+
+ROUND = timedelta(milliseconds=500)
+START_AFTER = timedelta(seconds=2.5)
+"""A little longer than the request itself tries."""
+STOP_AFTER = timedelta(seconds=1.2)
+"""A worker that lives closes a cancelled run in a fraction of this."""
+MOST_AT_ONCE = 100
+
+
+class Courier:
+    """Goes its round until cancelled."""
+
+    def __init__(self, database: Database, launcher: Launcher) -> None:
+        self.database = database
+        self.launcher = launcher
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self.go_round()
+            except DatabaseError as error:
+                logger.warning("the database cannot be reached: %s", error)
+            await asyncio.sleep(ROUND.total_seconds())
+
+    async def go_round(self) -> None:
+        """One round: one cheap query if there is nothing to carry."""
+        async with self.database.reading() as db:
+            waiting = await job_rows.waiting(
+                db, start_after=START_AFTER, stop_after=STOP_AFTER, most=MOST_AT_ONCE
+            )
+        await asyncio.gather(*(self._carry(each) for each in waiting))
+
+    async def _carry(self, waiting: Waiting) -> None:
+        if waiting.status is Status.PENDING:
+            if await self.launcher.start(waiting.launch):
+                async with self.database.transaction() as db:
+                    await job_rows.mark_launched(db, waiting.launch.job_id, waiting.launch.run)
+        else:
+            await self._stop(waiting)
+
+    async def _stop(self, waiting: Waiting) -> None:
+        """Close a run that no worker closes: it is fenced, so whoever still works for it writes nothing more."""
+        job_id, run = waiting.launch.job_id, waiting.launch.run
+        try:
+            async with self.database.transaction() as db:
+                await job_rows.close(db, Closing(job_id, run, Status.REVOKED))
+        except JobError as error:
+            logger.info("job %s needs no closing: %s", job_id, error)
+            return
+        await self.launcher.terminate(waiting.launch.workflow_id, "Cancelled; no worker closed the run")

@@ -1,0 +1,61 @@
+"""Query parameters, as the contract reads them (1.2): the last of several wins, booleans have their own rules."""
+
+from fastapi import Request
+
+from api.errors import Invalid, NotFound
+
+FALSE = ("0", "false", "False")
+DEFAULT_LIMIT = 20
+MOST_LIMIT = 1000
+"""No page is longer: upstream has no bound, and one request could ask for everything."""
+
+
+def last(request: Request, name: str) -> str | None:
+    values = request.query_params.getlist(name)
+    return values[-1] if values else None
+
+
+def flag(request: Request, name: str) -> bool:
+    """Absent is false; present without a value, and any word that does not say no, is true."""
+    value = last(request, name)
+    return value is not None and value not in FALSE
+
+
+def integer(
+    request: Request, name: str, *, default: int | None = None, minimum: int = 0, maximum: int = 2**31 - 1
+) -> int | None:
+    """A whole number within bounds; raises Invalid otherwise."""
+    value = last(request, name)
+    if value is None or value == "":
+        return default
+    try:
+        number = int(value) if len(value) <= 30 else maximum + 1
+    except ValueError as error:
+        raise Invalid({name: ["A valid integer is required."]}) from error
+    if number < minimum:
+        raise Invalid({name: [f"Ensure this value is greater than or equal to {minimum}."]})
+    if number > maximum:
+        raise Invalid({name: [f"Ensure this value is less than or equal to {maximum}."]})
+    return number
+
+
+def page(request: Request) -> tuple[int, int]:
+    """Limit and offset; what cannot be one falls back to the default."""
+    limit, offset = _natural(last(request, "limit")), _natural(last(request, "offset"))
+    return min(limit or DEFAULT_LIMIT, MOST_LIMIT), offset or 0
+
+
+def _natural(value: str | None) -> int | None:
+    if value is None or not value.isascii() or not value.isdigit() or len(value) > 10:
+        return None
+    return int(value)
+
+
+def row_id(text: str | int) -> int:
+    """The id in a path; raises NotFound for what cannot be one."""
+    if isinstance(text, str) and not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise NotFound
+    number = int(text)
+    if not 0 < number < 2**63:
+        raise NotFound
+    return number

@@ -1,0 +1,20 @@
+"""JSON responses, written in one pass."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from fastapi import Response
+
+# not NaN, not a zone: times arrive naive, in the zone that the API prints (contract 1.4)
+_OPTIONS = orjson.OPT_NON_STR_KEYS
+
+
+def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A response with that body as JSON; parts may be `orjson.Fragment`, JSON already."""
+    return Response(
+        orjson.dumps(body, option=_OPTIONS),
+        status,
+        None if headers is None else dict(headers),
+        media_type="application/json",
+    )
