@@ -5,7 +5,8 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 import uvloop
@@ -45,25 +46,30 @@ def build_workers(settings: Settings, client: Client, resources: Resources) -> S
     ]
 
 
+@asynccontextmanager
+async def working(settings: Settings) -> AsyncIterator[Sequence[Worker]]:
+    """Workers that run while the block does; at its end they finish or hand over what is under way."""
+    # an activity may hold two connections: its effect, and the timer that tells how far it is
+    pool = max(settings.database_pool, 2 * settings.max_concurrent_activities)
+    client = await connect(settings)
+    async with Database(settings.database_url, size=pool, name="nightjar worker") as database:
+        workers = build_workers(settings, client, Resources(database))
+        async with AsyncExitStack() as running:
+            for worker in workers:
+                await running.enter_async_context(worker)
+            yield workers
+
+
 async def work(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT; then finish or hand over what is under way within the grace period."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    # every activity may hold two connections: its effect, and the timer that tells how far it is
-    pool = max(settings.database_pool, 2 * settings.max_concurrent_activities)
-    client = await connect(settings)
-    async with Database(settings.database_url, size=pool, name="nightjar worker") as database:
-        workers = build_workers(settings, client, Resources(database))
-        async with asyncio.TaskGroup() as running:
-            for worker in workers:
-                running.create_task(worker.run())
-            logger.info("working on %s", ", ".join(worker.task_queue for worker in workers))
-            await stop.wait()
-            logger.info("stopping")
-            for worker in workers:
-                running.create_task(worker.shutdown())
+    async with working(settings) as workers:
+        logger.info("working on %s", ", ".join(worker.task_queue for worker in workers))
+        await stop.wait()
+        logger.info("stopping")
 
 
 def main() -> None:

@@ -4,20 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
+from activities.reporting import for_temporal
 from activities.resources import Resources
 from db import job_rows, stage_rows
 from db.job_rows import Execution
 from db.log_rows import Line
-from jobs.errors import JobError
 from jobs.runs import ClaimedRun, Closing, JobRequest, JobResult, StageReport
 from workflows import bookkeeping
 from workflows.registry import JOB_TYPES
-
-
-def _final(error: JobError) -> ApplicationError:
-    return ApplicationError(str(error), type=type(error).__name__, non_retryable=True)
 
 
 class Bookkeeping:
@@ -31,29 +26,23 @@ class Bookkeeping:
         info = activity.info()
         job_type = JOB_TYPES[info.workflow_type or ""]
         execution = Execution(info.workflow_id or "", info.workflow_run_id or "")
-        try:
+        with for_temporal():
             async with self.database.transaction() as db:
                 return await job_rows.claim(db, job_type, request, execution)
-        except JobError as error:
-            raise _final(error) from error
 
     @activity.defn(name=bookkeeping.REPORT)
     async def report_stage(self, report: StageReport) -> None:
         lines = [Line(message) for message in report.lines]
-        try:
+        with for_temporal():
             async with self.database.transaction() as db:
                 await stage_rows.report(db, report.job_id, report.run, report.snapshot, lines)
-        except JobError as error:
-            raise _final(error) from error
 
     @activity.defn(name=bookkeeping.CLOSE)
     async def close_run(self, closing: Closing) -> JobResult:
-        try:
+        with for_temporal():
             async with self.database.transaction() as db:
                 status = await job_rows.close(db, closing)
                 stages = await stage_rows.get_all(db, closing.job_id)
-        except JobError as error:
-            raise _final(error) from error
         return JobResult(closing.job_id, closing.run, status, stages)
 
 

@@ -5,8 +5,8 @@ The stage reporter is all that the body of an activity sees of this.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, replace
 from typing import Any, Protocol, TypeVar
 
@@ -164,7 +164,7 @@ async def reporting(
     The body goes on where the row's cursor says. Errors leave as what Temporal must know of them: whether
     trying again can help.
     """
-    try:
+    with for_temporal():
         report = await _started(database, stage, payload)
         keeping = asyncio.create_task(_keep(report, body=current_task()))
         try:
@@ -182,18 +182,23 @@ async def reporting(
             keeping.cancel()
             with suppress(asyncio.CancelledError, RunEnded):
                 await keeping
-    except JobError as error:
-        raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
-    except TRANSIENT as error:
-        raise ApplicationError(first_line(error), type=type(error).__name__) from error
-    except DatabaseError as error:
-        raise ApplicationError(first_line(error), type=type(error).__name__, non_retryable=True) from error
+
+
+@contextmanager
+def for_temporal() -> Iterator[None]:
+    """Let an error leave as one of Temporal's, which says whether trying again can help."""
+    try:
+        yield
     except (ApplicationError, asyncio.CancelledError):
         raise
     except Exception as error:
+        name, reason = type(error).__name__, first_line(error)
+        if isinstance(error, TRANSIENT):
+            raise ApplicationError(reason, type=name) from error
+        if isinstance(error, JobError | DatabaseError):
+            raise ApplicationError(reason, type=name, non_retryable=True) from error
         given_up = activity.info().attempt >= ATTEMPTS_AT_THE_UNEXPECTED
-        reason = f"{type(error).__name__}: {first_line(error)}"
-        raise ApplicationError(reason, type=type(error).__name__, non_retryable=given_up) from error
+        raise ApplicationError(f"{name}: {reason}", type=name, non_retryable=given_up) from error
 
 
 async def _started(database: Database, stage: Stage[Any, Any], payload: RunPayload) -> StageReporter:

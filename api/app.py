@@ -20,6 +20,8 @@ from config import Settings
 from db.connections import Database
 from temporal_client import connect
 
+ROUTERS = (jobs.router, capture_sets.router, authentication.router)
+
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; settings are read from the environment if none are given."""
@@ -30,7 +32,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # lazy: the API takes requests while Temporal is away
         temporal = await connect(chosen, lazy=True)
         async with Database(
-            chosen.database_url, size=chosen.database_pool, name="nightjar api", check=True
+            chosen.database_url, size=chosen.database_pool, name="nightjar api", patience=2.0, check=True
         ) as database:
             launcher = Launcher(temporal, chosen.task_queue)
             app.state.platform = Platform(database, launcher, chosen.time_zone)
@@ -54,14 +56,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         separate_input_output_schemas=False,
     )
-    for module in (jobs, capture_sets, authentication):
-        app.include_router(module.router, prefix=PREFIX)
+    for router in ROUTERS:
+        app.include_router(router, prefix=PREFIX)
     app.include_router(health.router)
     app.add_exception_handler(ApiError, answer_api_error)
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(OperationalError, answer_unavailable)
     app.add_exception_handler(Exception, answer_unforeseen)
-    allow = AllowedMethods()
-    allow.learn(app.routes)
-    app.add_middleware(Conventions, allow=allow)
+    app.add_middleware(Conventions, allow=AllowedMethods(ROUTERS))
     return app

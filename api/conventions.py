@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
 
-from starlette.routing import BaseRoute, Route
+from fastapi import APIRouter
+from starlette.routing import Route, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.links import PREFIX
@@ -16,29 +16,22 @@ VARY = (b"vary", b"Accept, Accept-Language, origin")
 class AllowedMethods:
     """The `Allow` header of each address."""
 
-    def __init__(self) -> None:
-        self._by_path: dict[str, bytes] = {}
-        self._routes: list[Route] = []
-
-    def learn(self, routes: Iterable[BaseRoute]) -> None:
-        """Take note of all routes: several may share a path, one a method."""
+    def __init__(self, routers: Iterable[APIRouter]) -> None:
+        """Several routes may share a path, one a method."""
         methods: dict[str, set[str]] = defaultdict(lambda: {"OPTIONS"})
-        for route in routes:
+        for route in (route for router in routers for route in router.routes):
             if isinstance(route, Route) and route.methods:
-                self._routes.append(route)
                 methods[route.path] |= route.methods
                 if "GET" in route.methods:
                     methods[route.path].add("HEAD")
-        for path, names in methods.items():
-            self._by_path[path] = ", ".join(name for name in _ORDER if name in names).encode()
+        self._allowed = [
+            (compile_path(PREFIX + path)[0], ", ".join(each for each in _ORDER if each in names).encode())
+            for path, names in methods.items()
+        ]
 
-    def of(self, scope: Scope) -> bytes | None:
-        """The header for a request; None where there is no such address."""
-        route: Any = scope.get("route")
-        if route is None:  # refused before a route was chosen: no method of the path fitted
-            fits = (each for each in self._routes if each.path_regex.match(scope["path"]))
-            route = next(fits, None)
-        return None if route is None else self._by_path.get(route.path)
+    def of(self, path: str) -> bytes | None:
+        """The header for a path; None where there is no such address."""
+        return next((allowed for pattern, allowed in self._allowed if pattern.match(path)), None)
 
 
 class Conventions:
@@ -57,7 +50,7 @@ class Conventions:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                allow = self.allow.of(scope)
+                allow = self.allow.of(scope["path"])
                 headers = [(name, value) for name, value in message["headers"] if name != b"allow"]
                 message["headers"] = [*headers, VARY, *([(b"allow", allow)] if allow else [])]
             await send(message)

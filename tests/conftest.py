@@ -1,0 +1,141 @@
+"""One PostgreSQL and one Temporal for the session; a database, a task queue, an API and a worker for each test."""
+
+import asyncio
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import psycopg
+import pytest
+import uvicorn
+from temporalio.client import Client
+
+from api.app import create_app
+from config import Settings
+from db import schema
+from db.connections import Database, driver_address
+from embedded.stack import Stack, stack
+from temporal_client import connect
+from tests.field import Field, Person
+from worker import working
+from workflows.attributes import TYPE_NAMES
+
+TEMPLATE = "template_nightjar"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Real servers on free ports, with the schema as the migrations make it in a template database."""
+    for name in [name for name in os.environ if name.startswith("NIGHTJAR_")]:
+        del os.environ[name]
+    both = stack(tmp_path_factory.mktemp("servers"), TYPE_NAMES)
+    both.start(usual_ports=False)
+    try:
+        schema.create_database(both.postgres.url(TEMPLATE))
+        schema.migrate(both.postgres.url(TEMPLATE))
+        yield both
+    finally:
+        both.stop()
+
+
+@pytest.fixture
+def database_url(servers: Stack) -> Iterator[str]:
+    """A database of its own, empty but for the schema."""
+    number = next(_numbers)
+    name = f"test_{number}"
+    admin = driver_address(servers.postgres.url("postgres"))
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    url = servers.postgres.url(name)
+    with psycopg.connect(driver_address(url), autocommit=True) as connection:
+        # all tests share a Temporal namespace, where workflows are named by the ids of their jobs
+        connection.execute(f"ALTER TABLE jobs ALTER id RESTART WITH {number * 1000}")
+    yield url
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def settings(servers: Stack, database_url: str, tmp_path: Path) -> Settings:
+    """The settings of every process of a test."""
+    return Settings(
+        data_dir=tmp_path,
+        database_url=database_url,
+        database_pool=10,
+        temporal_address=servers.temporal.address,
+        task_queue=database_url.rpartition("/")[2],
+    )
+
+
+@pytest.fixture
+async def temporal(settings: Settings) -> Client:
+    return await connect(settings)
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    async with Database(settings.database_url, size=5, name="tests") as opened:
+        yield opened
+
+
+@pytest.fixture
+async def field(database: Database) -> Field:
+    """Makes projects, stations, captures, sets and people."""
+    return Field(database)
+
+
+@pytest.fixture
+async def worker(settings: Settings) -> AsyncIterator[None]:
+    """A worker in this process, for tests that have no need to kill it."""
+    async with working(settings):
+        yield
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[str]:
+    """The API over real HTTP on a free port; gives its address."""
+    config = uvicorn.Config(create_app(settings), port=0, log_level="warning", loop="none", lifespan="on")
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        if task.done():
+            task.result()
+        await asyncio.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+@pytest.fixture
+async def address(settings: Settings) -> AsyncIterator[str]:
+    """Where the API of this test answers."""
+    async with serving(settings) as url:
+        yield url
+
+
+@pytest.fixture
+async def anonymous(address: str) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client without a token."""
+    async with httpx2.AsyncClient(base_url=f"{address}/api/v2", timeout=20) as client:
+        yield client
+
+
+@pytest.fixture
+async def admin(field: Field) -> Person:
+    return await field.person("admin@example.org", superuser=True)
+
+
+@pytest.fixture
+async def client(address: str, admin: Person) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client with the token of a superuser."""
+    async with httpx2.AsyncClient(
+        base_url=f"{address}/api/v2", headers=admin.headers, timeout=20
+    ) as authorized:
+        yield authorized
