@@ -1,0 +1,41 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.PHONY: help run test check format lock bench clean
+
+help: ## This list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | awk -F: '{printf "  make %-8s%s\n", $$1, $$2}'
+
+run: $(INSTALLED) ## Everything on this machine, with the demo job (ARGS=--exit ends after it)
+	@$(BIN)/nightjar up --demo $(ARGS)
+
+test: $(INSTALLED) ## All tests, on a PostgreSQL and a Temporal of their own (ARGS= for pytest)
+	$(BIN)/pytest $(ARGS)
+
+check: $(INSTALLED) ## What a change must pass: format, lint, types, layers, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(MAKE) --no-print-directory test
+
+format: $(INSTALLED) ## Format, and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(INSTALLED) ## Pin the newest versions that fit pyproject.toml
+	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras --no-header --no-emit-index-url \
+		--upgrade --quiet -o requirements.lock pyproject.toml
+
+clean: ## Remove the virtual environment and the embedded data
+	rm -rf $(VENV) .nightjar
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || (echo "Python 3.11 or newer is needed: make PYTHON=…"; exit 1)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@

@@ -1,0 +1,153 @@
+"""The `nightjar` command."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+from rich.console import Console
+
+import worker as worker_process
+from commands import demo as demo_command
+from commands import doctor as doctor_command
+from commands import jobs as jobs_command
+from commands import up as up_command
+from commands.connection import DEFAULT_URL, Refused, Server, remember
+from config import Settings
+from embedded.child import ChildFailed
+
+app = typer.Typer(
+    help="Durable background jobs for insect-monitoring platforms.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(jobs_command.app, name="jobs")
+console = Console()
+
+DataDir = Annotated[
+    Path, typer.Option(envvar="NIGHTJAR_DATA_DIR", help="Folder of databases, logs and secrets.")
+]
+
+
+def say(words: str) -> None:
+    console.print(f"nightjar: {words}", style="dim", highlight=False)
+
+
+@app.command()
+def up(
+    data_dir: DataDir = Path(".nightjar"),
+    demo: Annotated[bool, typer.Option("--demo", help="Make the demo project and run its job.")] = False,
+    leave: Annotated[bool, typer.Option("--exit", help="End after the demo instead of serving on.")] = False,
+) -> None:
+    """PostgreSQL, Temporal with its Web UI, API and worker on this machine, until Ctrl-C."""
+    succeeded = True
+    with up_command.until_told_to_stop() as told, up_command.running(data_dir, say) as platform:
+        token = None
+        if demo:
+            token, succeeded = demo_command.show(platform.settings, platform.api_url, console, say)
+        _print_addresses(platform, token)
+        if not leave and (sys.stdout.isatty() or not demo):
+            console.print("\nCtrl-C stops everything.", style="dim")
+            up_command.keep_serving(platform, told, say)
+        say("stopping")
+    raise typer.Exit(0 if succeeded else 1)
+
+
+def _print_addresses(platform: up_command.Platform, token: str | None) -> None:
+    lines = {
+        "API": f"{platform.api_url}/api/v2/jobs/",
+        "API docs": f"{platform.api_url}/api/v2/docs/",
+        "Temporal Web UI": platform.servers.temporal.ui,
+        "Temporal": platform.servers.temporal.address,
+        "Data and logs": str(platform.settings.data_dir.resolve()),
+    }
+    if token is not None:
+        lines["Token"] = token
+    console.print()
+    for name, where in lines.items():
+        console.print(f"{name + ':':<17}{where}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def demo(
+    url: Annotated[str, typer.Option(envvar="NIGHTJAR_API_URL", help="Address of the API.")] = DEFAULT_URL,
+) -> None:
+    """Make the demo project in the database of the settings, and run its job over the API."""
+    token, succeeded = demo_command.show(Settings(), url, console, say)
+    console.print(f"\nToken: {token}", highlight=False)
+    raise typer.Exit(0 if succeeded else 1)
+
+
+@app.command()
+def worker() -> None:
+    """Run workflows and activities until told to stop."""
+    worker_process.main()
+
+
+@app.command()
+def api() -> None:
+    """Serve the REST API until told to stop."""
+    settings = Settings()
+    uvicorn.run(
+        "api.app:create_app",
+        factory=True,
+        host=settings.api_host,
+        port=settings.api_port,
+        log_level=settings.log_level.lower(),
+        access_log=False,
+        loop="uvloop",
+        http="httptools",
+    )
+
+
+@app.command()
+def doctor(fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended.")] = False) -> None:
+    """Check database and migrations, Temporal, namespace, search attributes and workers."""
+    fine = asyncio.run(_examine(Settings(), fix=fix))
+    raise typer.Exit(0 if fine else 1)
+
+
+async def _examine(settings: Settings, *, fix: bool) -> bool:
+    findings = await doctor_command.examine(settings)
+    if fix and any(finding.mends for finding in findings):
+        for finding in findings:
+            if finding.mends is not None:
+                console.print(f"mending {finding.subject}: {finding.words}", highlight=False)
+                await finding.mends()
+        return await _examine(settings, fix=fix)
+    for finding in findings:
+        mark = "[green]ok[/]  " if finding.fine else "[red]bad[/] "
+        console.print(f"{mark} {finding.subject}: {finding.words}", highlight=False, soft_wrap=True)
+        if finding.remedy:
+            console.print(f"     → {finding.remedy}", highlight=False, soft_wrap=True)
+    # that no worker runs yet is no fault of the place
+    return all(finding.fine for finding in findings if finding.subject != "Workers")
+
+
+@app.command()
+def login(
+    email: Annotated[str, typer.Option(prompt=True, help="E-mail address of the account.")],
+    password: Annotated[
+        str, typer.Option(prompt=True, hide_input=True, envvar="NIGHTJAR_PASSWORD", show_envvar=False)
+    ],
+    url: Annotated[str, typer.Option(envvar="NIGHTJAR_API_URL", help="Address of the API.")] = DEFAULT_URL,
+) -> None:
+    """Get a token and keep it for the commands that follow."""
+    answer = Server(url, None).call("POST", "/auth/token/login/", {"email": email, "password": password})
+    path = remember(url, answer["auth_token"])
+    console.print(f"Logged in to {url}; the token is kept in {path}.", highlight=False)
+
+
+def main() -> None:
+    try:
+        app()
+    except (Refused, ChildFailed, ValidationError) as error:
+        Console(stderr=True).print(f"nightjar: {error}", style="red", markup=False, highlight=False)
+        raise SystemExit(1) from error
+
+
+if __name__ == "__main__":
+    main()

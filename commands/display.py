@@ -1,0 +1,71 @@
+"""Jobs in the terminal: tables, live stages and progress."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+Job = dict[str, Any]
+
+FINAL = ("SUCCESS", "FAILURE", "REVOKED")
+COLOURS = {
+    "SUCCESS": "green",
+    "FAILURE": "red",
+    "REVOKED": "red",
+    "STARTED": "yellow",
+    "PENDING": "yellow",
+    "CANCELING": "yellow",
+}
+SECONDS_BETWEEN_LOOKS = 0.2
+
+
+def status(word: str) -> Text:
+    return Text(word, style=COLOURS.get(word, "dim"))
+
+
+def listing(jobs: list[Job]) -> Table:
+    """Jobs, a line each."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("id", "status", "progress", "type", "name", "created"):
+        table.add_column(column, overflow="fold")
+    for job in jobs:
+        table.add_row(
+            str(job["id"]),
+            status(job["status"]),
+            f"{job['progress']['summary']['progress']:.0%}",
+            job["job_type"]["key"],
+            Text(job["name"]),
+            job["created_at"][:19].replace("T", " "),
+        )
+    return table
+
+
+def stages(job: Job) -> RenderableType:
+    """A job with how far each of its stages is."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for stage in job["progress"]["stages"]:
+        figures = ", ".join(
+            f"{param['name']}: {param['value']}" for param in stage["params"] if param["value"] != ""
+        )
+        bar = ProgressBar(total=1.0, completed=stage["progress"], width=24)
+        table.add_row(f"  {stage['name']}", bar, f"{stage['progress']:.0%}", status(stage["status"]), figures)
+    title = Text.assemble(
+        ("Job ", "bold"), (str(job["id"]), "bold"), f"  {job['name']}  ", status(job["status"])
+    )
+    return Group(title, table)
+
+
+def watch(console: Console, look: Callable[[], Job]) -> Job:
+    """Show a job until it is over; gives it as it ended."""
+    job = look()
+    with Live(stages(job), console=console, refresh_per_second=10, transient=False) as live:
+        while job["status"] not in FINAL:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+            job = look()
+            live.update(stages(job))
+    return job

@@ -1,0 +1,145 @@
+"""`nightjar doctor`: is everything there that the processes need, and how is it mended?"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import sqlalchemy.exc
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    DescribeTaskQueueRequest,
+    RegisterNamespaceRequest,
+)
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from config import Settings
+from db import schema
+from jobs.stages import JOBS_QUEUE
+from temporal_client import connect
+from workflows.attributes import TYPE_NAMES
+
+RETENTION = timedelta(days=30)
+"""How long a new namespace keeps closed workflows; jobs themselves are kept in PostgreSQL."""
+
+INDEXED_TYPES = {
+    "Int": IndexedValueType.INDEXED_VALUE_TYPE_INT,
+    "Double": IndexedValueType.INDEXED_VALUE_TYPE_DOUBLE,
+    "Keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found."""
+
+    subject: str
+    fine: bool
+    words: str
+    remedy: str = ""
+    mends: Callable[[], Awaitable[None]] | None = None
+    """How `--fix` mends it, if it can."""
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Every check, in the order in which things depend on each other."""
+    return [_database(settings), *await _temporal(settings)]
+
+
+def _database(settings: Settings) -> Finding:
+    async def migrate() -> None:
+        schema.create_database(settings.database_url)
+        schema.migrate(settings.database_url)
+
+    try:
+        current, newest = schema.revisions(settings.database_url)
+    except sqlalchemy.exc.OperationalError as error:
+        reason = str(error.orig).strip().split("\n")[0]
+        if "does not exist" in reason and "database" in reason:
+            return Finding("Database", False, reason, "nightjar doctor --fix makes it", migrate)
+        return Finding(
+            "Database", False, reason, "start PostgreSQL, or set NIGHTJAR_DATABASE_URL to where it is"
+        )
+    if current == newest:
+        return Finding("Database", True, f"schema {current}")
+    words = f"schema {current or 'empty'}, newest is {newest}"
+    return Finding("Database", False, words, "nightjar doctor --fix migrates it", migrate)
+
+
+async def _temporal(settings: Settings) -> list[Finding]:
+    try:
+        client = await connect(settings)
+    except (RuntimeError, OSError) as error:
+        reason = str(error).split("\n")[0]
+        remedy = "start Temporal, or set NIGHTJAR_TEMPORAL_ADDRESS (and TLS or API key) to where it is"
+        return [Finding("Temporal", False, f"{settings.temporal_address}: {reason}", remedy)]
+    found = [Finding("Temporal", True, settings.temporal_address)]
+    found.append(await _namespace(client, settings.temporal_namespace))
+    if found[-1].fine:
+        found.append(await _search_attributes(client, settings.temporal_namespace))
+        found.append(await _workers(client, settings))
+    return found
+
+
+async def _namespace(client: Client, namespace: str) -> Finding:
+    async def register() -> None:
+        period = Duration()
+        period.FromTimedelta(RETENTION)
+        await client.workflow_service.register_namespace(
+            RegisterNamespaceRequest(namespace=namespace, workflow_execution_retention_period=period)
+        )
+
+    try:
+        await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
+    except RPCError as error:
+        missing = error.status is RPCStatusCode.NOT_FOUND
+        remedy = (
+            "nightjar doctor --fix registers it"
+            if missing
+            else "check NIGHTJAR_TEMPORAL_NAMESPACE and rights"
+        )
+        return Finding(
+            "Namespace", False, f"{namespace}: {error.message}", remedy, register if missing else None
+        )
+    return Finding("Namespace", True, namespace)
+
+
+async def _search_attributes(client: Client, namespace: str) -> Finding:
+    try:
+        answer = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=namespace)
+        )
+    except RPCError as error:
+        remedy = "add them by hand: " + ", ".join(f"{name}={kind}" for name, kind in TYPE_NAMES.items())
+        return Finding("Search attributes", False, error.message, remedy)
+    missing = [name for name in TYPE_NAMES if name not in answer.custom_attributes]
+
+    async def add() -> None:
+        types = {name: INDEXED_TYPES[TYPE_NAMES[name]] for name in missing}
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace=namespace, search_attributes=types)
+        )
+
+    if missing:
+        words = "missing: " + ", ".join(missing)
+        return Finding("Search attributes", False, words, "nightjar doctor --fix adds them", add)
+    return Finding("Search attributes", True, ", ".join(TYPE_NAMES))
+
+
+async def _workers(client: Client, settings: Settings) -> Finding:
+    queue = f"{settings.task_queue}-{JOBS_QUEUE}"
+    answer = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=settings.temporal_namespace,
+            task_queue=TaskQueue(name=queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+    )
+    workers = sorted({poller.identity for poller in answer.pollers})
+    if workers:
+        return Finding("Workers", True, f"{queue}: {', '.join(workers)}")
+    return Finding("Workers", False, f"{queue}: nobody polls", "start one: nightjar worker")
