@@ -3,21 +3,19 @@
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import uvicorn
-from pydantic import ValidationError
 from rich.console import Console
 
-import worker as worker_process
-from commands import demo as demo_command
-from commands import doctor as doctor_command
 from commands import jobs as jobs_command
-from commands import up as up_command
 from commands.connection import DEFAULT_URL, Refused, Server, remember
-from config import Settings
-from embedded.child import ChildFailed
+
+if TYPE_CHECKING:
+    from commands.up import Platform
+    from config import Settings
+
+# A command imports what it needs when it is called: listing jobs need not wait for servers to load.
 
 app = typer.Typer(
     help="Durable background jobs for insect-monitoring platforms.",
@@ -43,6 +41,9 @@ def up(
     leave: Annotated[bool, typer.Option("--exit", help="End after the demo instead of serving on.")] = False,
 ) -> None:
     """PostgreSQL, Temporal with its Web UI, API and worker on this machine, until Ctrl-C."""
+    from commands import demo as demo_command
+    from commands import up as up_command
+
     succeeded = True
     with up_command.until_told_to_stop() as told, up_command.running(data_dir, say) as platform:
         token = None
@@ -56,7 +57,7 @@ def up(
     raise typer.Exit(0 if succeeded else 1)
 
 
-def _print_addresses(platform: up_command.Platform, token: str | None) -> None:
+def _print_addresses(platform: "Platform", token: str | None) -> None:
     lines = {
         "API": f"{platform.api_url}/api/v2/jobs/",
         "API docs": f"{platform.api_url}/api/v2/docs/",
@@ -76,6 +77,9 @@ def demo(
     url: Annotated[str, typer.Option(envvar="NIGHTJAR_API_URL", help="Address of the API.")] = DEFAULT_URL,
 ) -> None:
     """Make the demo project in the database of the settings, and run its job over the API."""
+    from commands import demo as demo_command
+    from config import Settings
+
     token, succeeded = demo_command.show(Settings(), url, console, say)
     console.print(f"\nToken: {token}", highlight=False)
     raise typer.Exit(0 if succeeded else 1)
@@ -84,33 +88,31 @@ def demo(
 @app.command()
 def worker() -> None:
     """Run workflows and activities until told to stop."""
-    worker_process.main()
+    from worker import main
+
+    main()
 
 
 @app.command()
 def api() -> None:
     """Serve the REST API until told to stop."""
-    settings = Settings()
-    uvicorn.run(
-        "api.app:create_app",
-        factory=True,
-        host=settings.api_host,
-        port=settings.api_port,
-        log_level=settings.log_level.lower(),
-        access_log=False,
-        loop="uvloop",
-        http="httptools",
-    )
+    from api.__main__ import main
+
+    main()
 
 
 @app.command()
 def doctor(fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended.")] = False) -> None:
     """Check database and migrations, Temporal, namespace, search attributes and workers."""
+    from config import Settings
+
     fine = asyncio.run(_examine(Settings(), fix=fix))
     raise typer.Exit(0 if fine else 1)
 
 
-async def _examine(settings: Settings, *, fix: bool) -> bool:
+async def _examine(settings: "Settings", *, fix: bool) -> bool:
+    from commands import doctor as doctor_command
+
     findings = await doctor_command.examine(settings)
     if fix and any(finding.mends for finding in findings):
         for finding in findings:
@@ -144,7 +146,7 @@ def login(
 def main() -> None:
     try:
         app()
-    except (Refused, ChildFailed, ValidationError) as error:
+    except Refused as error:
         Console(stderr=True).print(f"nightjar: {error}", style="red", markup=False, highlight=False)
         raise SystemExit(1) from error
 

@@ -1,6 +1,5 @@
 """Who calls: tokens and passwords (contract 1.9). Tokens are kept as hashes only."""
 
-import hashlib
 import secrets
 
 from argon2 import PasswordHasher
@@ -8,6 +7,7 @@ from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatc
 from fastapi import Request
 
 from api.errors import NotAuthenticated
+from api.tokens import hash_token
 from db import user_rows
 from db.connections import Connection
 from db.user_rows import User
@@ -15,16 +15,6 @@ from db.user_rows import User
 _passwords = PasswordHasher()
 # verified against when there is no such user, so that an answer takes as long for an unknown address
 _NOBODY = _passwords.hash(secrets.token_hex(16))
-
-
-def new_token() -> tuple[str, str]:
-    """A token as its user needs it, 40 hex digits, and the hash that is kept."""
-    token = secrets.token_hex(20)
-    return token, hash_token(token)
-
-
-def hash_token(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def hash_password(password: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx2
 from rich.console import Console
 
-from api.authentication import new_token
+from api.tokens import new_token
 from commands import display
 from commands.connection import Server
 from config import Settings
@@ -34,7 +34,7 @@ async def _prepare(settings: Settings) -> tuple[int, str]:
 
 def show(settings: Settings, api_url: str, console: Console, say: Callable[[str], None]) -> tuple[str, bool]:
     """Run the demo job and print it as it ended; gives a token, and whether the job succeeded."""
-    say("making the demo project" if console.is_terminal else "demo project")
+    say("the demo project and its job")
     set_id, token = asyncio.run(_prepare(settings))
     server = Server(api_url, token)
     job_id = server.call("POST", f"/captures/collections/{set_id}/populate/")["job_id"]

@@ -19,9 +19,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from config import Settings
 from db import schema
+from jobs.search_attributes import TYPE_NAMES
 from jobs.stages import JOBS_QUEUE
 from temporal_client import connect
-from workflows.attributes import TYPE_NAMES
 
 RETENTION = timedelta(days=30)
 """How long a new namespace keeps closed workflows; jobs themselves are kept in PostgreSQL."""

@@ -15,10 +15,10 @@ import httpx2
 
 from config import Settings
 from db import schema
-from embedded.child import Child
+from embedded.child import Child, ChildFailed
 from embedded.ports import LOOPBACK, free_port
 from embedded.stack import Stack, stack
-from workflows.attributes import TYPE_NAMES
+from jobs.search_attributes import TYPE_NAMES
 
 USUAL_API_PORT = 8000
 RESTART_PAUSE = 1.0
@@ -55,14 +55,16 @@ def running(data_dir: Path, say: Callable[[str], None]) -> Iterator[Platform]:
         try:
             say("starting PostgreSQL and Temporal")
             servers.start()
-            if schema.create_database(servers.postgres.url()):
-                say("making the database")
-            schema.migrate(servers.postgres.url())
+            schema.create_database(servers.postgres.url())
+            # they take longer to load than the migrations to run
             say("starting API and worker")
             platform = _processes(servers, data_dir)
             started.append(platform.stop)
+            schema.migrate(servers.postgres.url())
             _wait_until_ready(platform)
             yield platform
+        except ChildFailed as failure:
+            raise SystemExit(f"nightjar: {failure}") from failure
         finally:
             started[-1]()
 
@@ -93,9 +95,9 @@ def _processes(servers: Stack, data_dir: Path) -> Platform:
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]),
     }
     logs = data_dir.resolve() / "logs"
-    command = [sys.executable, "-m", "cli"]
-    api = Child("api", [*command, "api"], logs / "api.log", environment)
-    worker = Child("worker", [*command, "worker"], logs / "worker.log", environment)
+    # not by the command line, which would load itself first
+    api = Child("api", [sys.executable, "-m", "api"], logs / "api.log", environment)
+    worker = Child("worker", [sys.executable, "-m", "worker"], logs / "worker.log", environment)
     api.start()
     worker.start()
     settings = Settings(

@@ -1,5 +1,6 @@
 """The sampling methods of capture sets: which there are, and which arguments each takes (contract: domain 2.2)."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -9,6 +10,8 @@ Check = Callable[[Any], str | None]
 """Gives the reason why a value does not fit, or None if it does."""
 
 REQUIRED = object()
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class SamplingError(ValueError):
@@ -54,7 +57,8 @@ def integers(value: Any) -> str | None:
 
 def day(value: Any) -> str | None:
     reason = f"expected a date as YYYY-MM-DD, got {value!r}"
-    if not isinstance(value, str) or len(value) != 10:
+    # Python by itself also reads weeks, as in 2024-W22-6
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
         return reason
     try:
         date.fromisoformat(value)

@@ -18,10 +18,10 @@ from config import Settings
 from db import schema
 from db.connections import Database, driver_address
 from embedded.stack import Stack, stack
+from jobs.search_attributes import TYPE_NAMES
 from temporal_client import connect
 from tests.field import Field, Person
 from worker import working
-from workflows.attributes import TYPE_NAMES
 
 TEMPLATE = "template_nightjar"
 _numbers = itertools.count(1)

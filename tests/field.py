@@ -7,7 +7,8 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from api.authentication import hash_password, new_token
+from api.authentication import hash_password
+from api.tokens import new_token
 from db import user_rows
 from db.connections import Database, value
 

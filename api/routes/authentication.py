@@ -5,11 +5,12 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 
 from api import bodies, fields
-from api.authentication import hash_token, new_token, password_fits, token_of
+from api.authentication import password_fits, token_of
 from api.errors import Invalid, NotAuthenticated
 from api.fields import Text
 from api.platform import CallerDep, LinksDep, PlatformDep
 from api.responses import json_response
+from api.tokens import hash_token, new_token
 from db import user_rows
 
 router = APIRouter(tags=["authentication"])
