@@ -20,6 +20,11 @@ from config import Settings
 from db.connections import Database
 from temporal_client import connect
 
+PATIENCE = 2.0
+"""Seconds that a request waits for a connection to the database before it is answered 503."""
+TIME_LIMITS = "-c lock_timeout=5s -c statement_timeout=30s"
+"""No request hangs on a row that somebody holds, or on a query that never ends."""
+
 ROUTERS = (jobs.router, capture_sets.router, authentication.router)
 
 
@@ -32,7 +37,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # lazy: the API takes requests while Temporal is away
         temporal = await connect(chosen, lazy=True)
         async with Database(
-            chosen.database_url, size=chosen.database_pool, name="nightjar api", patience=2.0, check=True
+            chosen.database_url,
+            size=chosen.database_pool,
+            name="nightjar api",
+            patience=PATIENCE,
+            check=True,
+            options=TIME_LIMITS,
         ) as database:
             launcher = Launcher(temporal, chosen.task_queue)
             app.state.platform = Platform(database, launcher, chosen.time_zone)

@@ -27,12 +27,19 @@ class Database:
     """A pool of connections to one database."""
 
     def __init__(
-        self, url: str, *, size: int, name: str, patience: float = 10.0, check: bool = False
+        self,
+        url: str,
+        *,
+        size: int,
+        name: str,
+        patience: float = 10.0,
+        check: bool = False,
+        options: str = "",
     ) -> None:
         """At most `size` connections; who waits longer than `patience` seconds for one gets PoolTimeout.
 
         With `check` a connection is tried before it is handed out: a restarted server then costs a round trip,
-        not a failed request.
+        not a failed request. `options` are PostgreSQL's for the session, such as time limits.
         """
         set_json_dumps(orjson.dumps)
         set_json_loads(orjson.loads)
@@ -46,6 +53,7 @@ class Database:
                 "row_factory": dict_row,
                 "application_name": name,
                 "connect_timeout": 5,
+                "options": options,
                 # each statement is planned once a connection: all of ours come again and again
                 "prepare_threshold": 0,
             },

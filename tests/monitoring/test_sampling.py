@@ -166,7 +166,7 @@ DAYS = [
     "2024-06-01T00:00",
     "2024-W01-1",
     "2024-06-01 ",
-    "٢٠٢٤-٠٦-٠١",
+    "\uff12\uff10\uff12\uff14-\uff10\uff16-\uff10\uff11",  # wide digits
 ]
 MINUTES = [True, "10", [], {}, float("inf"), float("nan"), 1e12, -1e12, 10**400]
 BOOLEANS = [0, 1, "true", []]
