@@ -67,7 +67,7 @@ class StageReporter:
         self.run = payload.run
         self.stage = stage
         self.cursor: dict[str, Any] | None = None
-        """Where to go on; committed by the next effect."""
+        """Where to go on; written by the next effect, and by nothing else."""
         self._lines: list[Line] = []
         self._changed = True
         self._beaten_at = time.monotonic()
@@ -117,10 +117,16 @@ class StageReporter:
                 async with self.database.transaction() as db:
                     await self._write(db, self._before_effect or self.stage)
 
-    async def _write(self, db: Connection, stage: StageSnapshot, more: Sequence[Line] = ()) -> None:
+    async def _write(
+        self,
+        db: Connection,
+        stage: StageSnapshot,
+        more: Sequence[Line] = (),
+        cursor: dict[str, Any] | None = None,
+    ) -> None:
         lines, self._lines, self._changed = self._lines, [], False
         try:
-            await stage_rows.report(db, self.job_id, self.run, stage, [*lines, *more], self.cursor)
+            await stage_rows.report(db, self.job_id, self.run, stage, [*lines, *more], cursor)
         except BaseException:
             self._lines, self._changed = [*lines, *self._lines], True
             raise
@@ -133,6 +139,7 @@ class StageReporter:
         `last` the stage is over with it. Raises RunEnded, and undoes the effect, if the run is over.
         """
         before = replace(self.stage, params=[replace(param) for param in self.stage.params])
+        cursor_before = self.cursor
         self._before_effect = before
         try:
             async with self.database.transaction() as db:
@@ -140,9 +147,9 @@ class StageReporter:
                 if last:
                     self.stage.status, self.stage.progress = Status.SUCCESS, 1.0
                 async with self._writing:
-                    await self._write(db, self.stage, self._lines_of_effect)
+                    await self._write(db, self.stage, self._lines_of_effect, self.cursor)
         except BaseException:
-            self.stage = before
+            self.stage, self.cursor = before, cursor_before
             raise
         finally:
             self._before_effect, self._lines_of_effect = None, []

@@ -67,8 +67,8 @@ def passes(capture: Capture, arguments: Arguments) -> bool:
     at = capture.timestamp
     return (
         capture.ours
-        and _in_hours(at and at.hour, arguments["hour_start"], arguments["hour_end"])
-        and _within(at and at.month, arguments["month_start"], arguments["month_end"])
+        and _in_hours(None if at is None else at.hour, arguments["hour_start"], arguments["hour_end"])
+        and _within(None if at is None else at.month, arguments["month_start"], arguments["month_end"])
         and _in_dates(capture, arguments["date_start"], arguments["date_end"])
         and _listed(capture.station, arguments["deployment_ids"])
         and _listed(capture.site, arguments["research_site_ids"])

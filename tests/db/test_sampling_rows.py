@@ -234,8 +234,11 @@ async def test_an_interval_keeps_captures_without_a_session_when_others_are_excl
 
 
 async def test_an_interval_excludes_nothing_by_an_empty_list(field: Field, nights: Nights) -> None:
-    for excluded in ([], None):
-        assert len(await chosen(field, nights.project, "interval", exclude_events=excluded)) == 7
+    by_list = await chosen(field, nights.project, "interval", exclude_events=[])
+    by_null = await chosen(field, nights.project, "interval", exclude_events=None)
+
+    assert len(by_list) == 7
+    assert by_null == by_list
 
 
 async def test_an_interval_may_be_for_one_station(field: Field, nights: Nights) -> None:
@@ -408,7 +411,8 @@ async def test_sites_are_chosen_by_a_list(field: Field) -> None:
 async def test_an_empty_list_selects_nothing(field: Field, nights: Nights) -> None:
     for method in ("full", "random", "interval", "common_combined"):
         for name in ("deployment_ids", "research_site_ids", "event_ids"):
-            assert await chosen(field, nights.project, method, **{name: []}) == [], (method, name)
+            nothing: dict[str, Any] = {name: []}
+            assert await chosen(field, nights.project, method, **nothing) == [], (method, name)
 
 
 async def test_filters_hold_together(field: Field, nights: Nights) -> None:
@@ -432,7 +436,7 @@ async def test_filters_hold_together(field: Field, nights: Nights) -> None:
 async def test_other_methods_take_the_same_filters(
     field: Field, nights: Nights, method: str, kwargs: dict[str, Any]
 ) -> None:
-    common = {
+    common: dict[str, Any] = {
         "hour_start": 20,
         "hour_end": 23,
         "month_start": 6,
@@ -659,13 +663,13 @@ DRAWN = [
 async def test_the_same_seed_draws_the_same_captures_and_another_seed_others(
     field: Field, nights: Nights, method: str, kwargs: dict[str, Any]
 ) -> None:
-    seeds = (0, 17, 2**63 - 1, -(2**63))
+    seeds = (0, 1, 2, 3, 4, 5, 2**63 - 1, -(2**63))
 
     draws = [await chosen(field, nights.project, method, seed, **kwargs) for seed in seeds]
     again = [await chosen(field, nights.project, method, seed, **kwargs) for seed in seeds]
 
     assert draws == again
-    assert len({tuple(draw) for draw in draws}) == len(seeds)
+    assert len({tuple(draw) for draw in draws}) > 3
 
 
 async def test_random_gives_the_number_asked_for_or_all_there_are(field: Field, nights: Nights) -> None:
