@@ -33,8 +33,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     for name in [name for name in os.environ if name.startswith("NIGHTJAR_")]:
         del os.environ[name]
     both = stack(tmp_path_factory.mktemp("servers"), TYPE_NAMES)
-    both.start(usual_ports=False)
     try:
+        both.start(usual_ports=False)
         schema.create_database(both.postgres.url(TEMPLATE))
         schema.migrate(both.postgres.url(TEMPLATE))
         yield both
