@@ -1,5 +1,6 @@
 """`nightjar doctor`: is everything there that the processes need, and how is it mended?"""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +13,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
     DescribeTaskQueueRequest,
+    ListWorkflowExecutionsRequest,
     RegisterNamespaceRequest,
 )
 from temporalio.client import Client
@@ -92,6 +94,7 @@ async def _namespace(client: Client, namespace: str) -> Finding:
         await client.workflow_service.register_namespace(
             RegisterNamespaceRequest(namespace=namespace, workflow_execution_retention_period=period)
         )
+        await _until_known(client, namespace)
 
     try:
         await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
@@ -106,6 +109,22 @@ async def _namespace(client: Client, namespace: str) -> Finding:
             "Namespace", False, f"{namespace}: {error.message}", remedy, register if missing else None
         )
     return Finding("Namespace", True, namespace)
+
+
+async def _until_known(client: Client, namespace: str) -> None:
+    """A new namespace reaches the server's services a few seconds after it was registered."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await client.workflow_service.list_workflow_executions(
+                    ListWorkflowExecutionsRequest(namespace=namespace, page_size=1)
+                )
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                await asyncio.sleep(0.5)
+            else:
+                return
 
 
 async def _search_attributes(client: Client, namespace: str) -> Finding:

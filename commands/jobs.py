@@ -1,6 +1,8 @@
 """`nightjar jobs …`: what people do with jobs, against any server."""
 
 import json
+import os
+import sys
 import time
 from typing import Annotated, Any
 
@@ -11,7 +13,8 @@ from commands import display
 from commands.connection import Server
 
 app = typer.Typer(help="List, show, run, cancel, retry and watch jobs.", no_args_is_help=True)
-console = Console()
+# a table that is piped into something is not folded to the width of a terminal that is not there
+console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200)
 
 JobId = Annotated[int, typer.Argument(help="Id of the job.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer of the API as it is.")]

@@ -13,6 +13,7 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from config import Settings
+from db.connections import Database
 from embedded.temporal import binary
 from jobs.runs import JobRequest, JobResult
 from jobs.status import Status
@@ -198,3 +199,24 @@ async def test_a_run_is_found_by_its_search_attributes_and_tells_of_itself(
     )
     assert "**SUCCESS**, 100%" in metadata.current_details
     assert "| Populate captures collection | SUCCESS | 100% | Captures added: 5 |" in metadata.current_details
+
+
+async def test_a_long_stage_tells_its_workflow_how_far_it_is(
+    client: httpx2.AsyncClient, temporal: Client, field: Field, database: Database, worker: None
+) -> None:
+    project_id, set_id = await field.small_set()
+    async with database.transaction() as holding:
+        # the activity waits for this row in the middle of its effect
+        await holding.execute(
+            "SELECT 1 FROM source_image_collections WHERE id = %s FOR NO KEY UPDATE", (set_id,)
+        )
+        job = await make_job(client, project_id, set_id)
+
+        async def told() -> bool:
+            metadata: WorkflowMetadata = await temporal.get_workflow_handle(f"job-{job['id']}").query(
+                "__temporal_workflow_metadata", result_type=WorkflowMetadata
+            )
+            return "| STARTED | 10% | Captures added: 0 |" in metadata.current_details
+
+        await until(told, "the progress in the current details", seconds=10)
+    await job_in(client, job["id"], "SUCCESS")
