@@ -1,6 +1,5 @@
 """The settings, read once from the environment by whoever starts a process."""
 
-from datetime import timedelta
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -24,7 +23,6 @@ class Settings(BaseSettings):
 
     temporal_address: str = Field("127.0.0.1:7233", description="host:port of Temporal's front end.")
     temporal_namespace: str = Field("default", description="Temporal namespace.")
-    temporal_ui: str = Field("http://127.0.0.1:8233", description="Address of Temporal's Web UI.")
     temporal_tls: bool = Field(False, description="Speak TLS to Temporal.")
     temporal_api_key: SecretStr | None = Field(None, description="API key (Temporal Cloud).")
     temporal_tls_ca: Path | None = Field(None, description="PEM file: who signed the server's certificate.")
@@ -40,6 +38,6 @@ class Settings(BaseSettings):
     max_concurrent_activities: int = Field(
         10, ge=1, description="Activities that one worker process runs at once."
     )
-    shutdown_grace: timedelta = Field(
-        timedelta(seconds=20), description="How long a stopping worker lets activities finish."
+    shutdown_grace: float = Field(
+        20.0, ge=0, description="Seconds that a stopping worker lets activities finish."
     )

@@ -41,7 +41,7 @@ def build_workers(settings: Settings, client: Client, resources: Resources) -> S
             max_concurrent_local_activities=settings.max_concurrent_activities,
             max_heartbeat_throttle_interval=HEARTBEAT_EVERY,
             default_heartbeat_throttle_interval=HEARTBEAT_EVERY,
-            graceful_shutdown_timeout=settings.shutdown_grace,
+            graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_grace),
         )
     ]
 

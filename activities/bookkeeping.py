@@ -11,6 +11,7 @@ from db import job_rows, stage_rows
 from db.job_rows import Execution
 from db.log_rows import Line
 from jobs.runs import ClaimedRun, Closing, JobRequest, JobResult, StageReport
+from jobs.status import Status
 from workflows import bookkeeping
 from workflows.registry import JOB_TYPES
 
@@ -26,20 +27,28 @@ class Bookkeeping:
         info = activity.info()
         job_type = JOB_TYPES[info.workflow_type or ""]
         execution = Execution(info.workflow_id or "", info.workflow_run_id or "")
-        with for_temporal():
+        with for_temporal(patient=True):
+            async with self.database.single_statements() as db:
+                claimed = await job_rows.claim_asked(db, job_type, request, execution)
+            if claimed is not None:
+                return claimed
             async with self.database.transaction() as db:
                 return await job_rows.claim(db, job_type, request, execution)
 
     @activity.defn(name=bookkeeping.REPORT)
     async def report_stage(self, report: StageReport) -> None:
         lines = [Line(message) for message in report.lines]
-        with for_temporal():
+        with for_temporal(patient=True):
             async with self.database.transaction() as db:
                 await stage_rows.report(db, report.job_id, report.run, report.snapshot, lines)
 
     @activity.defn(name=bookkeeping.CLOSE)
     async def close_run(self, closing: Closing) -> JobResult:
-        with for_temporal():
+        with for_temporal(patient=True):
+            async with self.database.single_statements() as db:
+                stages = await job_rows.succeed(db, closing)
+            if stages is not None:
+                return JobResult(closing.job_id, closing.run, Status.SUCCESS, stages)
             async with self.database.transaction() as db:
                 status = await job_rows.close(db, closing)
                 stages = await stage_rows.get_all(db, closing.job_id)

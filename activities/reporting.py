@@ -8,10 +8,17 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, replace
+from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
-from psycopg import Error as DatabaseError
-from psycopg import InterfaceError, OperationalError
+from psycopg import (
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+)
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -33,11 +40,17 @@ LONGEST_BETWEEN_TELLINGS = 300.0
 """A running stage tells its workflow how far it is after 2, 4, 8 … seconds, then every 5 minutes: enough for
 the Temporal Web UI, and a history that stays small for a job of days."""
 
+LONGEST_TELLING = timedelta(seconds=2)
+"""A slow Temporal must not hold up the beats."""
+
 ATTEMPTS_AT_THE_UNEXPECTED = 3
 """An error that nobody foresaw is tried again this often: it may be a passing fault, or a defect."""
 
-# psycopg: connections, deadlocks, resources, time-outs; a pool without a free connection is one of them
-TRANSIENT = (OperationalError, InterfaceError, ConnectionError, TimeoutError)
+# psycopg: connections, deadlocks, resources, time-outs, a server that has become read-only; a pool without a free
+# connection is one of them
+TRANSIENT = (OperationalError, InterfaceError, InternalError, ConnectionError, TimeoutError)
+FINAL = (JobError, DataError, IntegrityError, NotSupportedError)
+"""What trying again cannot mend. A statement that does not fit the schema is neither: a migration may be under way."""
 
 
 class RunPayload(Protocol):
@@ -113,23 +126,15 @@ class StageReporter:
     async def write(self) -> None:
         """Write what was noted, if anything was; of an effect under way only what was so before it."""
         async with self._writing:
-            if self._changed:
+            if not self._changed:
+                return
+            lines = self._take_lines()
+            try:
                 async with self.database.transaction() as db:
-                    await self._write(db, self._before_effect or self.stage)
-
-    async def _write(
-        self,
-        db: Connection,
-        stage: StageSnapshot,
-        more: Sequence[Line] = (),
-        cursor: dict[str, Any] | None = None,
-    ) -> None:
-        lines, self._lines, self._changed = self._lines, [], False
-        try:
-            await stage_rows.report(db, self.job_id, self.run, stage, [*lines, *more], cursor)
-        except BaseException:
-            self._lines, self._changed = [*lines, *self._lines], True
-            raise
+                    await self._report(db, self._before_effect or self.stage, lines)
+            except BaseException:
+                self._put_back(lines)
+                raise
 
     @asynccontextmanager
     async def effect(self, *, last: bool = False) -> AsyncIterator[Connection]:
@@ -141,18 +146,42 @@ class StageReporter:
         before = replace(self.stage, params=[replace(param) for param in self.stage.params])
         cursor_before = self.cursor
         self._before_effect = before
+        lines: list[Line] = []
+        holding = False
         try:
             async with self.database.transaction() as db:
                 yield db
                 if last:
                     self.stage.status, self.stage.progress = Status.SUCCESS, 1.0
-                async with self._writing:
-                    await self._write(db, self.stage, self._lines_of_effect, self.cursor)
+                # until the commit: the timer must not write an older state over this one
+                await self._writing.acquire()
+                holding = True
+                lines = self._take_lines()
+                await self._report(db, self.stage, [*lines, *self._lines_of_effect], self.cursor)
         except BaseException:
+            self._put_back(lines)
             self.stage, self.cursor = before, cursor_before
             raise
         finally:
             self._before_effect, self._lines_of_effect = None, []
+            if holding:
+                self._writing.release()
+
+    async def _report(
+        self,
+        db: Connection,
+        stage: StageSnapshot,
+        lines: Sequence[Line],
+        cursor: dict[str, Any] | None = None,
+    ) -> None:
+        await stage_rows.report(db, self.job_id, self.run, stage, lines, cursor)
+
+    def _take_lines(self) -> list[Line]:
+        lines, self._lines, self._changed = self._lines, [], False
+        return lines
+
+    def _put_back(self, lines: list[Line]) -> None:
+        self._lines, self._changed = [*lines, *self._lines], True
 
     async def finish(self) -> None:
         """End the stage, if an effect has not done so."""
@@ -178,8 +207,10 @@ async def reporting(
             yield report
             await report.finish()
         except asyncio.CancelledError as error:
-            if keeping.done() and not keeping.cancelled() and isinstance(keeping.exception(), RunEnded):
-                raise RunEnded(report.job_id, report.run) from error
+            # the timer stops the body for a reason of its own
+            reason = keeping.exception() if keeping.done() and not keeping.cancelled() else None
+            if reason is not None:
+                raise reason from error
             await _last_words(report)
             raise
         except Exception:
@@ -187,13 +218,15 @@ async def reporting(
             raise
         finally:
             keeping.cancel()
-            with suppress(asyncio.CancelledError, RunEnded):
-                await keeping
+            await asyncio.gather(keeping, return_exceptions=True)
 
 
 @contextmanager
-def for_temporal() -> Iterator[None]:
-    """Let an error leave as one of Temporal's, which says whether trying again can help."""
+def for_temporal(*, patient: bool = False) -> Iterator[None]:
+    """Let an error leave as one of Temporal's, which says whether trying again can help.
+
+    With `patient` what nobody foresaw is tried again for good, not a few times only.
+    """
     try:
         yield
     except (ApplicationError, asyncio.CancelledError):
@@ -202,25 +235,25 @@ def for_temporal() -> Iterator[None]:
         name, reason = type(error).__name__, first_line(error)
         if isinstance(error, TRANSIENT):
             raise ApplicationError(reason, type=name) from error
-        if isinstance(error, JobError | DatabaseError):
+        if isinstance(error, FINAL):
             raise ApplicationError(reason, type=name, non_retryable=True) from error
-        given_up = activity.info().attempt >= ATTEMPTS_AT_THE_UNEXPECTED
+        given_up = not patient and activity.info().attempt >= ATTEMPTS_AT_THE_UNEXPECTED
         raise ApplicationError(f"{name}: {reason}", type=name, non_retryable=given_up) from error
 
 
 async def _started(database: Database, stage: Stage[Any, Any], payload: RunPayload) -> StageReporter:
-    attempt = activity.info().attempt
-    if attempt == 1:
-        report = StageReporter(database, payload, stage.snapshot())
-    else:
-        async with database.transaction() as db:
-            snapshot, cursor = await stage_rows.get(db, payload.job_id, stage.key)
-        report = StageReporter(database, payload, snapshot)
-        report.cursor = cursor
-        if not report.finished:
-            report.log(f"Going on with stage {stage.key}, attempt {attempt}", "WARNING")
-    if not report.finished:
-        report.stage.status = Status.STARTED
+    async with database.reading() as db:
+        found = await stage_rows.get(db, payload.job_id, stage.key)
+    if found is None:
+        raise RunEnded(payload.job_id, payload.run)
+    snapshot, cursor = found
+    report = StageReporter(database, payload, snapshot)
+    report.cursor = cursor
+    if report.finished:
+        return report
+    if activity.info().attempt > 1 or cursor is not None:
+        report.log(f"Going on with stage {stage.key}, attempt {activity.info().attempt}", "WARNING")
+    report.stage.status = Status.STARTED
     return report
 
 
@@ -233,7 +266,7 @@ def current_task() -> asyncio.Task[Any]:
 async def _keep(report: StageReporter, body: asyncio.Task[Any]) -> None:
     """Beat, write and tell the workflow from time to time, however long one step of the body takes.
 
-    Stops the body, and ends with RunEnded, once the run turns out to be over.
+    Stops the body and raises once the run turns out to be over, or what was noted cannot be written at all.
     """
     began = time.monotonic()
     next_telling = FIRST_TELLING
@@ -245,7 +278,7 @@ async def _keep(report: StageReporter, body: asyncio.Task[Any]) -> None:
             await report.write()
         except TRANSIENT as error:
             activity.logger.warning("cannot write how far the stage is: %s", first_line(error))
-        except RunEnded:
+        except Exception:
             body.cancel()
             raise
         passed = time.monotonic() - began
@@ -258,7 +291,7 @@ async def _tell_workflow(report: StageReporter) -> None:
     info = activity.info()
     handle = activity.client().get_workflow_handle(info.workflow_id or "", run_id=info.workflow_run_id)
     try:
-        await handle.signal("progress", report.stage)
+        await handle.signal("progress", report.stage, rpc_timeout=LONGEST_TELLING)
     except Exception as error:  # any failure to tell is only a line in the process's log
         activity.logger.warning("cannot tell the workflow of progress: %s", error)
 

@@ -24,7 +24,8 @@ async def read(request: Request) -> Body:
     media_type = request.headers.get("content-type", "")
     kind = media_type.split(";")[0].strip().lower()
     if kind in FORMS:
-        return Body(dict(await request.form()), form=True)
+        async with request.form() as form:
+            return Body(dict(form), form=True)
     raw = await request.body()
     if not raw:
         return Body({})

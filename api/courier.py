@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from psycopg import Error as DatabaseError
 
-from api.launcher import Launcher
+from api.launcher import Launcher, words
 from db import job_rows
 from db.connections import Database
 from db.job_rows import Waiting
@@ -40,7 +40,10 @@ class Courier:
             try:
                 await self.go_round()
             except DatabaseError as error:
-                logger.warning("the database cannot be reached: %s", error)
+                logger.warning("the database cannot be reached: %s", words(error))
+            except Exception:
+                # a defect: the next round may fare better, and without a courier nothing asked for is carried
+                logger.exception("a round failed")
             await asyncio.sleep(ROUND.total_seconds())
 
     async def go_round(self) -> None:
@@ -68,4 +71,4 @@ class Courier:
         except JobError as error:
             logger.info("job %s needs no closing: %s", job_id, error)
             return
-        await self.launcher.terminate(waiting.launch.workflow_id, "Cancelled; no worker closed the run")
+        await self.launcher.terminate(waiting.launch.workflow, "Cancelled; no worker closed the run")

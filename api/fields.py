@@ -3,16 +3,21 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
+
+import orjson
 
 from api.errors import Invalid
 
 REQUIRED = "This field is required."
 NULL = "This field may not be null."
 BLANK = "This field may not be blank."
+NUL = "Null characters are not allowed."
 
 _SLUG = re.compile(r"^[-a-zA-Z0-9_]+\Z")
-_INTEGER = re.compile(r"^\s*[-+]?\d{1,30}(\.0*)?\s*\Z")
+_INTEGER = re.compile(r"^\s*[-+]?\d+(\.0*)?\s*\Z")
+# in JSON: after an even number of backslashes
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class Refused(ValueError):
@@ -27,6 +32,8 @@ class Field:
     nullable: bool = False
     form_default: Any = None
     """What a form-encoded body means that leaves the field out; forms cannot send false. Null: nothing."""
+    empty_is_null: ClassVar[bool] = False
+    """Whether an empty text stands for null in JSON too; in forms it always does."""
 
     def parse(self, value: Any) -> Any:
         raise NotImplementedError
@@ -42,7 +49,7 @@ class Text(Field):
             raise Refused("Not a valid string.")
         text = str(value).strip()
         if "\x00" in text:
-            raise Refused("Null characters are not allowed.")
+            raise Refused(NUL)
         if not text and not self.blank:
             raise Refused(BLANK)
         if self.max_length is not None and len(text) > self.max_length:
@@ -94,6 +101,8 @@ class Boolean(Field):
 class Reference(Field):
     """The id of a row; whether there is such a row, the database says."""
 
+    empty_is_null: ClassVar[bool] = True
+
     def parse(self, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise Refused(f"Incorrect type. Expected pk value, received {type(value).__name__}.")
@@ -124,18 +133,26 @@ class Choice(Field):
     choices: Sequence[str] = ()
 
     def parse(self, value: Any) -> str:
-        if not isinstance(value, str) or value not in self.choices:
-            raise Refused(f'"{value}" is not a valid choice.')
-        return value
+        if isinstance(value, str) and value in self.choices:
+            return value
+        _encodable(str(value))
+        raise Refused(f'"{value}" is not a valid choice.')
 
 
 @dataclass(frozen=True)
 class Document(Field):
-    """A JSON object."""
+    """A JSON object, such as a column can hold."""
 
     def parse(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise Refused(f'Expected a dictionary of items but got type "{type(value).__name__}".')
+        try:
+            text = orjson.dumps(value)
+        except orjson.JSONEncodeError as error:
+            # lone surrogates, integers beyond 64 bits, hundreds of levels
+            raise Refused("Value must be valid JSON.") from error
+        if _NUL.search(text):
+            raise Refused(NUL)
         return value
 
 
@@ -165,7 +182,7 @@ def parse(
 
 
 def _parse_given(field: Field, value: Any, *, form: bool) -> Any:
-    if value is None or (form and value == "" and field.nullable):
+    if value is None or (value == "" and (field.empty_is_null or (form and field.nullable))):
         if field.nullable:
             return None
         raise Refused(NULL)

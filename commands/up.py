@@ -88,7 +88,6 @@ def _processes(servers: Stack, data_dir: Path) -> Platform:
     environment = {
         "NIGHTJAR_DATABASE_URL": servers.postgres.url(),
         "NIGHTJAR_TEMPORAL_ADDRESS": servers.temporal.address,
-        "NIGHTJAR_TEMPORAL_UI": servers.temporal.ui,
         "NIGHTJAR_API_HOST": LOOPBACK,
         "NIGHTJAR_API_PORT": str(port),
         # children find the project's modules from whichever folder they are started
@@ -104,7 +103,6 @@ def _processes(servers: Stack, data_dir: Path) -> Platform:
         data_dir=data_dir,
         database_url=servers.postgres.url(),
         temporal_address=servers.temporal.address,
-        temporal_ui=servers.temporal.ui,
         api_port=port,
     )
     return Platform(servers, api, worker, settings, f"http://{LOOPBACK}:{port}")

@@ -1,5 +1,7 @@
 """Reading capture sets for people: one query a page, one a detail."""
 
+from datetime import datetime
+
 from db.connections import Connection, Row, every, one, value
 from db.job_pages import VISIBLE_PROJECTS, Viewer
 
@@ -45,7 +47,16 @@ SELECT {_COLUMNS} FROM (
 async def detail(db: Connection, viewer: Viewer, set_id: int) -> Row | None:
     """One capture set; None if the viewer cannot see it."""
     values = {"id": set_id, "project_id": None, "most_jobs": MOST_JOBS, **vars(viewer)}
-    return await one(db, _DETAIL, values)
+    row = await one(db, _DETAIL, values)
+    return None if row is None else _with_times(row)
+
+
+def _with_times(row: Row) -> Row:
+    """The same with the times of its jobs as times: in JSON they come as text, without trailing zeros."""
+    for job in row["jobs"] or []:
+        for name in ("created_at", "updated_at"):
+            job[name] = datetime.fromisoformat(job[name])
+    return row
 
 
 async def count(db: Connection, viewer: Viewer, project_id: int | None) -> int:
@@ -59,4 +70,5 @@ async def page(
 ) -> list[Row]:
     """One page of sets, oldest first."""
     values = {"limit": limit, "offset": offset, "project_id": project_id, "most_jobs": MOST_JOBS}
-    return await every(db, _PAGE, {**values, **vars(viewer)})
+    rows = await every(db, _PAGE, {**values, **vars(viewer)})
+    return [_with_times(row) for row in rows]

@@ -4,6 +4,8 @@ Queries run on psycopg itself: through SQLAlchemy's asyncio layer each statement
 of 0.1, and a short job is little else. SQLAlchemy has the tables, Alembic the migrations.
 """
 
+import select
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -38,9 +40,11 @@ class Database:
     ) -> None:
         """At most `size` connections; who waits longer than `patience` seconds for one gets PoolTimeout.
 
-        With `check` a connection is tried before it is handed out: a restarted server then costs a round trip,
-        not a failed request. `options` are PostgreSQL's for the session, such as time limits.
+        With `check` a connection that the server has closed is not handed out: a restarted server then costs a
+        new connection, not a failed request. `options` are PostgreSQL's for the session, such as time limits.
         """
+        self._check = check
+        self._patience = patience
         set_json_dumps(orjson.dumps)
         set_json_loads(orjson.loads)
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
@@ -53,11 +57,10 @@ class Database:
                 "row_factory": dict_row,
                 "application_name": name,
                 "connect_timeout": 5,
-                "options": options,
+                **({"options": options} if options else {}),
                 # each statement is planned once a connection: all of ours come again and again
                 "prepare_threshold": 0,
             },
-            check=AsyncConnectionPool.check_connection if check else None,
             name=name,
         )
 
@@ -71,19 +74,49 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A transaction: committed at the end of the block, undone if it raises."""
-        async with self._pool.connection() as connection:
-            yield connection
+        connection = await self._take()
+        try:
+            # which commits or rolls back; a connection of a pool stays open then
+            async with connection:
+                yield connection
+        finally:
+            await self._pool.putconn(connection)
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Connection]:
+    async def single_statements(self) -> AsyncIterator[Connection]:
         """A connection for single statements, each of which is its own transaction."""
-        async with self._pool.connection() as connection:
+        connection = await self._take()
+        try:
             await connection.set_autocommit(True)
             try:
                 yield connection
             finally:
                 if not connection.closed:
                     await connection.set_autocommit(False)
+        finally:
+            await self._pool.putconn(connection)
+
+    reading = single_statements
+    """The same, said of statements that only read."""
+
+    async def _take(self) -> Connection:
+        """A connection from the pool, whose own check waits for a second before it tries the next."""
+        deadline = time.monotonic() + self._patience
+        while True:
+            connection = await self._pool.getconn(deadline - time.monotonic())
+            if not self._check or not _closed_by_server(connection):
+                return connection
+            await connection.close()
+            await self._pool.putconn(connection)  # which has it replaced
+
+
+def _closed_by_server(connection: Connection) -> bool:
+    """A server says nothing on a connection at rest, except that it closes it."""
+    if connection.closed:
+        return True
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 async def one(db: Connection, statement: str, values: dict[str, Any]) -> Row | None:

@@ -9,6 +9,9 @@ from db.connections import Connection, Row, every, one, value
 JobColumns = Row
 """A job with its related objects and stages, as columns; times are naive, in the zone asked for."""
 
+Query = tuple[str, dict[str, Any]]
+"""A statement and its values."""
+
 # a viewer sees what belongs to active projects that are open to everybody, or to them
 VISIBLE_PROJECTS = """
 SELECT p.id FROM projects p
@@ -79,8 +82,13 @@ async def detail(
     db: Connection, viewer: Viewer, job_id: int, *, logs_limit: int, project_id: int | None = None
 ) -> JobColumns | None:
     """One job with its newest log lines (`stdout` and `stderr`: JSON texts); None if the viewer cannot see it."""
+    return await one(db, *detailing(viewer, job_id, logs_limit=logs_limit, project_id=project_id))
+
+
+def detailing(viewer: Viewer, job_id: int, *, logs_limit: int, project_id: int | None = None) -> Query:
+    """The query of `detail`."""
     values = {"job_id": job_id, "logs_limit": logs_limit, "project_id": project_id, **vars(viewer)}
-    return await one(db, _DETAIL, values)
+    return _DETAIL, values
 
 
 @dataclass(frozen=True)
@@ -89,21 +97,42 @@ class JobFilter:
 
     equals: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def only_by_project(self) -> bool:
+        return self.equals.keys() <= {"project_id"}
+
     def where(self) -> str:
         return "".join(f" AND j.{column} = %({column})s" for column in self.equals)
 
 
 async def count(db: Connection, viewer: Viewer, wanted: JobFilter) -> int:
     """How many jobs match."""
-    statement = f"SELECT count(*) FROM jobs j WHERE j.project_id IN ({VISIBLE_PROJECTS}){wanted.where()}"
-    total: int = await value(db, statement, {**wanted.equals, **vars(viewer)})
+    total: int = await value(db, *counting(viewer, wanted))
     return total
+
+
+def counting(viewer: Viewer, wanted: JobFilter) -> Query:
+    """The query of `count`."""
+    # project by project from an index alone: half the time of joining each job with its project
+    where = "j.project_id = seen.id" if wanted.only_by_project else f"j.project_id IN ({VISIBLE_PROJECTS})"
+    statement = f"SELECT count(*) AS jobs FROM jobs j WHERE {where}{wanted.where()}"
+    if wanted.only_by_project:
+        statement = f"""
+            SELECT coalesce(sum(counted.jobs), 0)::bigint AS jobs
+            FROM ({VISIBLE_PROJECTS}) seen CROSS JOIN LATERAL ({statement}) counted
+        """
+    return statement, {**wanted.equals, **vars(viewer)}
 
 
 async def page(
     db: Connection, viewer: Viewer, wanted: JobFilter, *, limit: int, offset: int
 ) -> Sequence[JobColumns]:
     """One page of jobs, newest first."""
+    return await every(db, *paging(viewer, wanted, limit=limit, offset=offset))
+
+
+def paging(viewer: Viewer, wanted: JobFilter, *, limit: int, offset: int) -> Query:
+    """The query of `page`."""
     statement = f"""
         SELECT {_COLUMNS} FROM (
             SELECT * FROM jobs j WHERE j.project_id IN ({VISIBLE_PROJECTS}){wanted.where()}
@@ -112,4 +141,4 @@ async def page(
         ORDER BY j.created_at DESC, j.id DESC
     """
     values = {**wanted.equals, "page_limit": limit, "page_offset": offset, **vars(viewer)}
-    return await every(db, statement, values)
+    return statement, values

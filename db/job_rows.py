@@ -79,7 +79,8 @@ async def insert(
         INSERT INTO jobs ({names}, asked_at) VALUES ({marks}, {"now()" if start else "NULL"}) RETURNING id
     """
     job_id: int = await value(db, statement, {**columns, **asked})
-    await stage_rows.seed(db, job_id, stages)
+    if stages:
+        await stage_rows.seed(db, job_id, stages)
     return job_id
 
 
@@ -102,11 +103,22 @@ async def seed_delay(db: Connection, job_id: int, seconds: int) -> None:
 
 
 @dataclass(frozen=True)
+class Workflow:
+    """The workflow of one run of a job: under the same id runs the next one."""
+
+    id: str
+    run: int
+    execution: str | None
+    """Temporal's run id; null until a worker has claimed the run."""
+
+
+@dataclass(frozen=True)
 class Asked:
     """What became of a request to run or to cancel."""
 
     run: int
-    workflow_id: str | None
+    workflow: "Workflow | None"
+    """What is to be told; null where there is nothing, or the request changed nothing."""
     changed: bool
     """False if the request found nothing to do."""
     status: Status
@@ -121,7 +133,7 @@ FROM (SELECT id, status AS was FROM jobs WHERE id = %(job_id)s FOR UPDATE) befor
 WHERE jobs.id = before.id AND was NOT IN ('PENDING', 'STARTED', 'CANCELING')
 RETURNING jobs.run, jobs.name, before.was
 """
-_STATE = "SELECT run, status, workflow_id FROM jobs WHERE id = %(job_id)s"
+_STATE = "SELECT run, status FROM jobs WHERE id = %(job_id)s"
 
 
 async def ask_to_run(db: Connection, job_id: int, stages: list[StageSnapshot], *, again: bool) -> Asked:
@@ -138,7 +150,7 @@ async def ask_to_run(db: Connection, job_id: int, stages: list[StageSnapshot], *
         line = Line(lines.running_again(job_id, row["name"], Status(row["was"])))
         await log_rows.append(db, job_id, row["run"], [line])
     await db.execute(_NOTIFY, {"job_id": job_id})
-    return Asked(row["run"], workflow_id(job_id), True, Status.PENDING)
+    return Asked(row["run"], None, True, Status.PENDING)
 
 
 _ASK_TO_CANCEL = """
@@ -148,7 +160,7 @@ UPDATE jobs SET status = CASE WHEN was = 'STARTED' THEN 'CANCELING' ELSE 'REVOKE
 FROM (SELECT id, status AS was FROM jobs WHERE id = %(job_id)s FOR UPDATE) before
 WHERE jobs.id = before.id AND was IN ('CREATED', 'PENDING', 'STARTED')
 RETURNING jobs.run, jobs.name, jobs.status, before.was,
-          CASE WHEN was <> 'CREATED' THEN coalesce(jobs.workflow_id, 'job-' || jobs.id) END AS workflow_id
+          coalesce(jobs.workflow_id, 'job-' || jobs.id) AS workflow_id, jobs.workflow_run_id
 """
 
 
@@ -156,7 +168,7 @@ async def ask_to_cancel(db: Connection, job_id: int) -> Asked:
     """Ask for the end of a job's run.
 
     A run that no worker has claimed is over at once: the claim will find it so. A job that is over stays as it
-    ended. `workflow_id` of the answer is null where there is no workflow to be told.
+    ended.
     """
     row = await one(db, _ASK_TO_CANCEL, {"job_id": job_id})
     if row is None:
@@ -164,27 +176,33 @@ async def ask_to_cancel(db: Connection, job_id: int) -> Asked:
     status = Status(row["status"])
     await log_rows.append(db, job_id, row["run"], [Line(lines.changing_status(job_id, status))])
     await db.execute(_NOTIFY, {"job_id": job_id})
-    return Asked(row["run"], row["workflow_id"], True, status)
+    told = None if row["was"] == Status.CREATED else _workflow(row)
+    return Asked(row["run"], told, True, status)
 
 
 async def _unchanged(db: Connection, job_id: int) -> Asked:
     row = await one(db, _STATE, {"job_id": job_id})
     if row is None:
         raise JobNotFound(job_id)
-    return Asked(row["run"], row["workflow_id"], False, Status(row["status"]))
+    return Asked(row["run"], None, False, Status(row["status"]))
 
 
 _DELETE = """
-DELETE FROM jobs WHERE id = %(job_id)s RETURNING coalesce(workflow_id, 'job-' || id) AS workflow_id, status
+DELETE FROM jobs WHERE id = %(job_id)s
+RETURNING coalesce(workflow_id, 'job-' || id) AS workflow_id, run, workflow_run_id, status
 """
 
 
-async def delete(db: Connection, job_id: int) -> str | None:
-    """Remove a job with its stages and log; gives the id of the workflow that is to be ended, if any."""
+async def delete(db: Connection, job_id: int) -> Workflow | None:
+    """Remove a job with its stages and log; gives the workflow that is to be ended, if any."""
     row = await one(db, _DELETE, {"job_id": job_id})
     if row is None:
         raise JobNotFound(job_id)
-    return row["workflow_id"] if Status(row["status"]).is_active else None
+    return _workflow(row) if Status(row["status"]).is_active else None
+
+
+def _workflow(row: Row) -> Workflow:
+    return Workflow(row["workflow_id"], row["run"], row["workflow_run_id"])
 
 
 # the run of a workflow ----------------------------------------------------------------------------------------
@@ -196,14 +214,30 @@ def workflow_id(job_id: int) -> str:
 
 
 _LOCK = f"SELECT {_CLAIM_COLUMNS} FROM jobs WHERE id = %(job_id)s FOR UPDATE"
-_BY_EXECUTION = "SELECT id FROM jobs WHERE workflow_run_id = %(workflow_run_id)s"
+# what an execution that was reset away had claimed belongs to the one that takes its place
+_BY_EXECUTION = """
+SELECT id FROM jobs
+WHERE workflow_run_id = %(workflow_run_id)s OR (workflow_id = %(workflow_id)s AND status IN ('STARTED', 'CANCELING'))
+ORDER BY workflow_run_id = %(workflow_run_id)s DESC LIMIT 1
+"""
 _CLAIM = f"""
 WITH claimed AS (
     UPDATE jobs SET status = 'STARTED', run = %(run)s, started_at = now(), finished_at = NULL, updated_at = now(),
                     workflow_id = %(workflow_id)s, workflow_run_id = %(workflow_run_id)s
     WHERE id = %(job_id)s
-), seeded AS ({stage_rows.SEED}), said AS ({log_rows.APPEND})
+), cleared AS ({stage_rows.CLEAR}), seeded AS ({stage_rows.SEED}), said AS ({log_rows.APPEND})
 SELECT pg_notify('nightjar_jobs', CAST(%(job_id)s AS text))
+"""
+_CLAIM_ASKED = f"""
+WITH claimed AS (
+    UPDATE jobs SET status = 'STARTED', started_at = now(), finished_at = NULL, updated_at = now(),
+                    workflow_id = %(workflow_id)s, workflow_run_id = %(workflow_run_id)s
+    WHERE id = %(job_id)s AND run = %(run)s AND status = 'PENDING' AND job_type_key = %(job_type_key)s AND delay = 0
+    RETURNING {_CLAIM_COLUMNS}
+), cleared AS ({stage_rows.clearing("claimed")}
+), seeded AS ({stage_rows.seeding("claimed")}
+), said AS ({log_rows.appending("claimed")})
+SELECT claimed.*, pg_notify('nightjar_jobs', claimed.id::text) FROM claimed
 """
 _TAKE_OVER = "UPDATE jobs SET workflow_run_id = %(workflow_run_id)s WHERE id = %(job_id)s"
 
@@ -216,6 +250,29 @@ class Execution:
     workflow_run_id: str
 
 
+async def claim_asked(
+    db: Connection, job_type: JobType, request: JobRequest, execution: Execution
+) -> ClaimedRun | None:
+    """What `claim` does, in one statement, for what is usual: a run that was asked for and waits, without a delay.
+
+    Gives None, and has changed nothing, if it is anything else.
+    """
+    if request.job_id is None or request.run is None:
+        return None
+    job_id = request.job_id
+    said = [lines.running(job_id, log_rows.JOB_NAME), lines.changing_status(job_id, Status.STARTED)]
+    values = {
+        "job_id": job_id,
+        "run": request.run,
+        "job_type_key": job_type.key,
+        "stages": stage_rows.seeds(job_type.snapshots(0)),
+        **vars(execution),
+        **log_rows.columns([Line(line) for line in said]),
+    }
+    row = await one(db, _CLAIM_ASKED, values)
+    return None if row is None else _claimed(row, request.run)
+
+
 async def claim(db: Connection, job_type: JobType, request: JobRequest, execution: Execution) -> ClaimedRun:
     """Take a run for a workflow execution: its row becomes STARTED and its stages start over.
 
@@ -225,7 +282,7 @@ async def claim(db: Connection, job_type: JobType, request: JobRequest, executio
     """
     job_id = request.job_id
     if job_id is None:
-        made = await one(db, _BY_EXECUTION, {"workflow_run_id": execution.workflow_run_id})
+        made = await one(db, _BY_EXECUTION, vars(execution))
         job_id = None if made is None else made["id"]
     if job_id is None:
         job_id = await _insert_requested(db, job_type, request)
@@ -241,7 +298,7 @@ async def claim(db: Connection, job_type: JobType, request: JobRequest, executio
         # one execution of a workflow id is open at a time: the one that claimed before has been reset away
         await db.execute(_TAKE_OVER, mine)
         return _claimed(row, row["run"])
-    run = _next_run(job_id, row, request)
+    run = _next_run(job_id, row, request, execution)
     stages = job_type.snapshots(row["delay"])
     said = [lines.running(job_id, row["name"]), lines.changing_status(job_id, Status.STARTED)]
     values = {**mine, "run": run, "workflow_id": execution.workflow_id, "stages": stage_rows.seeds(stages)}
@@ -249,9 +306,11 @@ async def claim(db: Connection, job_type: JobType, request: JobRequest, executio
     return _claimed(row, run)
 
 
-def _next_run(job_id: int, row: Row, request: JobRequest) -> int:
+def _next_run(job_id: int, row: Row, request: JobRequest, execution: Execution) -> int:
     run: int = row["run"]
     if request.run is None:
+        if row["workflow_run_id"] == execution.workflow_run_id:
+            raise RunRefused(job_id, f"run {run} is {row['status']} already")
         if Status(row["status"]).is_active:
             raise RunRefused(job_id, f"run {run} is {row['status']}")
         return run + 1
@@ -326,6 +385,44 @@ async def close(db: Connection, closing: Closing) -> Status:
     return status
 
 
+_SUCCEED = f"""
+WITH succeeded AS (
+    UPDATE jobs SET status = 'SUCCESS', finished_at = now(), updated_at = now()
+    WHERE id = %(job_id)s AND run = %(run)s AND status = 'STARTED'
+    RETURNING id, run, name
+), ended AS (
+    UPDATE job_stages SET status = 'SUCCESS', updated_at = now()
+    FROM succeeded WHERE job_id = succeeded.id AND status = 'STARTED'
+), said AS ({log_rows.appending("succeeded")})
+SELECT pg_notify('nightjar_jobs', succeeded.id::text), (
+    SELECT jsonb_agg(jsonb_build_object(
+        'key', t.key, 'name', t.name, 'progress', t.progress, 'params', t.params,
+        'status', CASE t.status WHEN 'STARTED' THEN 'SUCCESS' ELSE t.status END
+    ) ORDER BY t.position, t.key)
+    FROM job_stages t WHERE t.job_id = succeeded.id
+) AS stages
+FROM succeeded
+"""
+
+
+async def succeed(db: Connection, closing: Closing) -> list[StageSnapshot] | None:
+    """What `close` does, in one statement, for what is usual: a run that ends in SUCCESS; gives its stages.
+
+    Gives None, and has changed nothing, if it is anything else. One statement sees the stages as they are when it
+    begins: that will do here alone, since the stages of a run that succeeds have ended before.
+    """
+    if closing.status is not Status.SUCCESS:
+        return None
+    job_id = closing.job_id
+    said = [
+        lines.changing_status(job_id, Status.SUCCESS),
+        lines.finished(job_id, log_rows.JOB_NAME, Status.SUCCESS),
+    ]
+    values = {"job_id": job_id, "run": closing.run, **log_rows.columns([Line(line) for line in said])}
+    row = await one(db, _SUCCEED, values)
+    return None if row is None else [stage_rows.snapshot(stage) for stage in row["stages"] or []]
+
+
 # what was asked for and has not happened ----------------------------------------------------------------------
 
 
@@ -340,6 +437,11 @@ class Launch:
     project_id: int
     deployment_id: int | None
     workflow_id: str
+    workflow_run_id: str | None
+
+    @property
+    def workflow(self) -> Workflow:
+        return Workflow(self.workflow_id, self.run, self.workflow_run_id)
 
 
 @dataclass(frozen=True)
@@ -351,7 +453,8 @@ class Waiting:
 
 
 _LAUNCH_COLUMNS = """
-id AS job_id, run, name, job_type_key, project_id, deployment_id, coalesce(workflow_id, 'job-' || id) AS workflow_id
+id AS job_id, run, name, job_type_key, project_id, deployment_id, workflow_run_id,
+coalesce(workflow_id, 'job-' || id) AS workflow_id
 """
 _LAUNCH = f"SELECT {_LAUNCH_COLUMNS} FROM jobs WHERE id = %(job_id)s"
 _WAITING = f"""

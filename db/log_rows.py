@@ -20,14 +20,28 @@ class Line:
         object.__setattr__(self, "message", self.message.replace("\x00", "\\x00"))
 
 
-APPEND = """
-INSERT INTO job_logs (job_id, run, level, message, created_at)
-SELECT %(job_id)s, %(run)s, line.level, line.message, line.at
-FROM unnest(CAST(%(levels)s AS text[]), CAST(%(messages)s AS text[]), CAST(%(times)s AS timestamptz[]))
-     WITH ORDINALITY AS line (level, message, at, n)
-ORDER BY line.n
-"""
-"""Adds lines; `:levels`, `:messages` and `:times` are what `columns` makes."""
+JOB_NAME = "\x01"
+"""Stands for the job's name in lines that `appending` adds to a job whose name is not known before."""
+
+
+def appending(jobs: str) -> str:
+    """A statement that adds lines to the log of each of `jobs` (a FROM item with `id`, `run` and `name`).
+
+    `:levels`, `:messages` and `:times` are what `columns` makes. A null `name` replaces nothing.
+    """
+    return f"""
+    INSERT INTO job_logs (job_id, run, level, message, created_at)
+    SELECT job.id, job.run, line.level, coalesce(replace(line.message, '{JOB_NAME}', job.name), line.message), line.at
+    FROM {jobs} job,
+         unnest(CAST(%(levels)s AS text[]), CAST(%(messages)s AS text[]), CAST(%(times)s AS timestamptz[]))
+         WITH ORDINALITY AS line (level, message, at, n)
+    ORDER BY line.n
+    """
+
+
+APPEND = appending(
+    "(SELECT CAST(%(job_id)s AS bigint) AS id, CAST(%(run)s AS int) AS run, CAST(NULL AS text) AS name)"
+)
 
 
 def columns(lines: Sequence[Line]) -> dict[str, list[object]]:

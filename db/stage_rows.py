@@ -12,19 +12,40 @@ from jobs.errors import RunEnded
 from jobs.stages import Param, StageSnapshot
 from jobs.status import Status
 
-SEED = """
-INSERT INTO job_stages (job_id, position, key, name, params)
-SELECT %(job_id)s, stage.position, stage.key, stage.name, stage.params
-FROM jsonb_to_recordset(CAST(%(stages)s AS jsonb)) AS stage (position int, key text, name text, params jsonb)
-ON CONFLICT (job_id, key) DO UPDATE
-SET position = excluded.position, name = excluded.name, params = excluded.params,
-    status = 'CREATED', progress = 0, cursor = NULL, updated_at = now()
-"""
-"""Gives the job these stages as if nothing had happened in them yet; `:stages` is what `seeds` makes."""
+
+def seeding(jobs: str) -> str:
+    """A statement that gives each of `jobs` (a FROM item with `id`) stages as if nothing had happened in them yet.
+
+    `:stages` is what `seeds` makes.
+    """
+    return f"""
+    INSERT INTO job_stages (job_id, position, key, name, params)
+    SELECT job.id, stage.position, stage.key, stage.name, stage.params
+    FROM {jobs} job,
+         jsonb_to_recordset(CAST(%(stages)s AS jsonb)) AS stage (position int, key text, name text, params jsonb)
+    ON CONFLICT (job_id, key) DO UPDATE
+    SET position = excluded.position, name = excluded.name, params = excluded.params,
+        status = 'CREATED', progress = 0, cursor = NULL, updated_at = now()
+    """
+
+
+SEED = seeding("(SELECT CAST(%(job_id)s AS bigint) AS id)")
+
+
+def clearing(jobs: str) -> str:
+    """A statement that removes the stages which are not among `stages`, such as a delay that a job has no more."""
+    return f"""
+    DELETE FROM job_stages s USING {jobs} job WHERE s.job_id = job.id AND s.key NOT IN (
+        SELECT stage.key FROM jsonb_to_recordset(CAST(%(stages)s AS jsonb)) AS stage (key text)
+    )
+    """
+
+
+CLEAR = clearing("(SELECT CAST(%(job_id)s AS bigint) AS id)")
 
 
 def seeds(stages: Sequence[StageSnapshot]) -> str:
-    """The stages, in order, as the JSON that SEED takes."""
+    """The stages, in order, as the JSON that `seeding` takes."""
     return orjson.dumps(
         [
             {"position": position, "key": stage.key, "name": stage.name, "params": _params(stage)}
@@ -34,9 +55,8 @@ def seeds(stages: Sequence[StageSnapshot]) -> str:
 
 
 async def seed(db: Connection, job_id: int, stages: Sequence[StageSnapshot]) -> None:
-    """Give the job these stages, in this order, as if nothing had happened in them yet."""
-    if stages:
-        await db.execute(SEED, {"job_id": job_id, "stages": seeds(stages)})
+    """Give the job these stages and no others, in this order, as if nothing had happened in them yet."""
+    await db.execute(f"WITH cleared AS ({CLEAR}) {SEED}", {"job_id": job_id, "stages": seeds(stages)})
 
 
 _ALL = """
@@ -54,11 +74,10 @@ SELECT key, name, status, progress, params, cursor FROM job_stages WHERE job_id 
 """
 
 
-async def get(db: Connection, job_id: int, key: str) -> tuple[StageSnapshot, dict[str, Any] | None]:
-    """One stage, and the cursor that the newest committed effect left."""
+async def get(db: Connection, job_id: int, key: str) -> tuple[StageSnapshot, dict[str, Any] | None] | None:
+    """One stage, and the cursor that the newest committed effect left; None if the job has no such stage."""
     row = await one(db, _ONE, {"job_id": job_id, "key": key})
-    assert row is not None
-    return snapshot(row), row["cursor"]
+    return None if row is None else (snapshot(row), row["cursor"])
 
 
 # FOR SHARE makes closing the run and reporting for it wait for each other: whatever commits after the run was

@@ -146,9 +146,11 @@ async def _visible(db: Connection, platform: Platform, caller: User | None, set_
 def _parse(body: dict[str, Any], method: str, kwargs: dict[str, Any], *, partial: bool) -> dict[str, Any]:
     """The values of a body, with method and kwargs checked against each other as they will be then."""
     values = fields.parse(FIELDS, body, partial=partial)
-    method = values.get("method", method)
+    if "kwargs" in values:
+        # null is what clients send for a field left empty, be it one of another method
+        values["kwargs"] = {name: value for name, value in values["kwargs"].items() if value is not None}
     if "kwargs" in values or "method" in values:
-        _check_sampling(method, values.get("kwargs", kwargs if partial else {}))
+        _check_sampling(values.get("method", method), values.get("kwargs", kwargs))
     return values
 
 
@@ -157,7 +159,7 @@ def _check_sampling(method: str, kwargs: dict[str, Any]) -> None:
     if not sampling.METHODS[method].has_sampler:
         return
     try:
-        sampling.sampler(method, {name: value for name, value in kwargs.items() if value is not None})
+        sampling.sampler(method, kwargs)
     except sampling.SamplingError as error:
         raise Invalid({"kwargs": [str(error)]}) from error
 

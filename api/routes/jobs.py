@@ -1,5 +1,6 @@
 """Create, list, edit and delete jobs; run, retry and cancel them (contract 1.1 to 1.8)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -170,9 +171,9 @@ async def delete_job(job_id: str, request: Request, platform: PlatformDep, calle
     async with platform.database.transaction() as db:
         job = await _visible(db, platform, caller, job_id, request=request)
         permissions.require(caller, "delete_job", job["project_id"])
-        workflow_id = await job_rows.delete(db, job["id"])
-    if workflow_id is not None:
-        await platform.launcher.terminate(workflow_id, "The job was deleted")
+        workflow = await job_rows.delete(db, job["id"])
+    if workflow is not None:
+        await platform.launcher.terminate(workflow, "The job was deleted")
     return Response(status_code=204)
 
 
@@ -198,6 +199,7 @@ async def _ask_to_run(
     async with platform.database.transaction() as db:
         job = await _visible(db, platform, caller, job_id, request=request)
         _check_may_run(caller, job, detail=None)
+        _check_type(job)
         stages = JOB_TYPES[job["job_type_key"]].snapshots(job["delay"])
         asked = await job_rows.ask_to_run(db, job["id"], stages, again=again)
         launch = await job_rows.launch(db, job["id"]) if asked.changed else None
@@ -217,11 +219,11 @@ async def cancel_job(
         _check_may_run(caller, job, detail=None)
         asked = await job_rows.ask_to_cancel(db, job["id"])
         job = await _visible(db, platform, caller, job["id"])
-    if asked.changed and asked.workflow_id is not None:
+    if asked.workflow is not None:
         if asked.status is Status.REVOKED:
-            await platform.launcher.terminate(asked.workflow_id, "Cancelled before it began")
+            await platform.launcher.terminate(asked.workflow, "Cancelled before it began")
         else:
-            await platform.launcher.cancel(asked.workflow_id)
+            await platform.launcher.cancel(asked.workflow)
     return json_response(job_detail(job, caller, links))
 
 
@@ -244,7 +246,7 @@ async def _visible(
     return job
 
 
-def _check_type(values: dict[str, Any]) -> None:
+def _check_type(values: Mapping[str, Any]) -> None:
     key = values.get("job_type_key")
     if key is not None and key not in JOB_TYPES:
         known = ", ".join(JOB_TYPES)

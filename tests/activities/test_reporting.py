@@ -11,10 +11,10 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.reporting import StageReporter, reporting
 from db import job_rows, stage_rows
-from db.connections import Database, every
+from db.connections import Connection, Database, every
 from db.job_rows import Execution
 from jobs.runs import ClaimedRun, JobRequest
-from jobs.stages import Stage
+from jobs.stages import Stage, StageSnapshot
 from jobs.status import Status
 from tests.field import Field
 from tests.waiting import until
@@ -37,6 +37,13 @@ async def messages(database: Database, run: ClaimedRun) -> list[str]:
             db, "SELECT message FROM job_logs WHERE job_id = %(id)s ORDER BY id OFFSET 2", {"id": run.job_id}
         )
     return [row["message"] for row in rows]
+
+
+async def recorded(db: Connection, run: ClaimedRun) -> tuple[StageSnapshot, dict[str, Any] | None]:
+    """The stage and the cursor, as they are committed."""
+    found = await stage_rows.get(db, run.job_id, STAGE.key)
+    assert found is not None
+    return found
 
 
 def environment(attempt: int = 1) -> ActivityEnvironment:
@@ -67,7 +74,7 @@ async def test_what_is_noted_is_written_within_a_second_or_two_and_beats(
 
     await until(written, "the log line", seconds=5)
     async with database.transaction() as db:
-        stage, _ = await stage_rows.get(db, run.job_id, STAGE.key)
+        stage, _ = await recorded(db, run)
     assert (stage.status, stage.progress, stage.values()) == (Status.STARTED, 0.25, {"captures_added": 3})
 
     async def beaten() -> bool:
@@ -77,7 +84,7 @@ async def test_what_is_noted_is_written_within_a_second_or_two_and_beats(
     go_on.set()
     await task
     async with database.transaction() as db:
-        stage, _ = await stage_rows.get(db, run.job_id, STAGE.key)
+        stage, _ = await recorded(db, run)
     assert (stage.status, stage.progress) == (Status.SUCCESS, 1.0)
 
 
@@ -98,7 +105,7 @@ async def test_an_effect_and_its_record_are_one(database: Database, run: Claimed
     assert not caught.value.non_retryable
     async with database.transaction() as db:
         assert await every(db, "SELECT name FROM projects", {}) == [{"name": "Moths"}]
-        stage, cursor = await stage_rows.get(db, run.job_id, STAGE.key)
+        stage, cursor = await recorded(db, run)
     assert cursor is None
     assert stage.values() == {"captures_added": ""}
     assert await messages(database, run) == ["before"]
@@ -106,7 +113,7 @@ async def test_an_effect_and_its_record_are_one(database: Database, run: Claimed
     await environment(attempt=2).run(body, False)
     async with database.transaction() as db:
         assert await every(db, "SELECT name FROM projects", {}) == [{"name": "changed"}]
-        stage, cursor = await stage_rows.get(db, run.job_id, STAGE.key)
+        stage, cursor = await recorded(db, run)
     assert cursor == {"page": 7}
     assert stage.values() == {"captures_added": 5}
     assert (await messages(database, run))[1:] == [
@@ -137,7 +144,7 @@ async def test_the_next_attempt_goes_on_from_the_cursor_of_the_last_effect(
 
     assert seen == [None, {"page": 2}]
     async with database.transaction() as db:
-        stage, _ = await stage_rows.get(db, run.job_id, STAGE.key)
+        stage, _ = await recorded(db, run)
     assert stage.values() == {"captures_added": 4}
 
 
@@ -170,7 +177,10 @@ async def test_a_body_is_stopped_once_its_run_is_over(database: Database, run: C
     [
         (ConnectionError("reset"), 9, False),
         (psycopg.OperationalError("server closed the connection"), 9, False),
-        (psycopg.errors.UndefinedTable("no such table"), 1, True),
+        (psycopg.errors.ReadOnlySqlTransaction("a stand-by"), 9, False),
+        (psycopg.errors.UndefinedColumn("not migrated yet"), 1, False),
+        (psycopg.errors.UndefinedColumn("not migrated yet"), 3, True),
+        (psycopg.errors.NumericValueOutOfRange("too large"), 1, True),
         (ZeroDivisionError("a defect"), 1, False),
         (ZeroDivisionError("a defect"), 3, True),
     ],

@@ -83,6 +83,16 @@ def type_error(name: str) -> str:
     return f"Incorrect type. Expected pk value, received {name}."
 
 
+def anything(*values: Any) -> tuple[Any, ...]:
+    """Values of any kinds, which need no type of their own."""
+    return values
+
+
+def short(value: Any) -> str:
+    """The name of a case."""
+    return repr(value)[:30]
+
+
 def nested(depth: int) -> dict[str, Any]:
     value: dict[str, Any] = {}
     for _ in range(depth):
@@ -93,7 +103,7 @@ def nested(depth: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("field", "value", "expected"),
     [
-        *((NAME, value, STRING) for value in (["a"], {}, True, False, "\ud800")),
+        *((NAME, value, STRING) for value in anything(["a"], {}, True, False, "\ud800")),
         *((NAME, value, "This field may not be blank.") for value in ("", " ", "\t\n")),
         (NAME, "x" * 11, "Ensure this field has no more than 10 characters."),
         (NAME, 12345678901, "Ensure this field has no more than 10 characters."),
@@ -101,12 +111,14 @@ def nested(depth: int) -> dict[str, Any]:
         (Text(blank=True), "\x00", "Null characters are not allowed."),
         *(
             (COUNT, value, INTEGER)
-            for value in ("", "x", "5.5", "1e3", "0x10", "5 5", 5.5, 1e20, float("inf"), True, [], {}, [5])
+            for value in anything(
+                "", "x", "5.5", "1e3", "0x10", "5 5", 5.5, 1e20, float("inf"), True, [], {}, [5]
+            )
         ),
         *((COUNT, value, MOST) for value in (2**31, "2147483648", 10**30, 10**1000, "9" * 1000)),
         *((COUNT, value, LEAST) for value in (-(2**31) - 1, "-2147483649", -(10**30), -(10**1000))),
         (COUNT, "9" * 1001, "String value too large."),
-        *((FLAG, value, BOOLEAN) for value in ("perhaps", "", " true", 2, -1, [], {}, [True])),
+        *((FLAG, value, BOOLEAN) for value in anything("perhaps", "", " true", 2, -1, [], {}, [True])),
         *(
             (ROW, value, type_error(name))
             for value, name in (
@@ -131,7 +143,7 @@ def nested(depth: int) -> dict[str, Any]:
         (METHOD, ["full"], "\"['full']\" is not a valid choice."),
         *(
             (OBJECT, value, f'Expected a dictionary of items but got type "{type(value).__name__}".')
-            for value in ([], "x", "{}", 1, 1.5, True)
+            for value in anything([], "x", "{}", 1, 1.5, True)
         ),
         *((OBJECT, value, "Null characters are not allowed.") for value in ({"a": ["\x00"]}, {"\x00": 1})),
         *(
@@ -139,6 +151,7 @@ def nested(depth: int) -> dict[str, Any]:
             for value in ({"a": "\ud800"}, {"\ud800": 1}, {"a": 2**64}, {"a": -(2**63) - 1}, nested(500))
         ),
     ],
+    ids=short,
 )
 def test_a_value_that_does_not_fit_is_refused_with_the_reason(
     field: Field, value: Any, expected: str
@@ -208,34 +221,33 @@ def test_a_form_says_no_by_saying_nothing() -> None:
 # over HTTP --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "jobs_post_400_collection_unknown",
-        "jobs_post_400_empty",
-        "jobs_post_400_image_unknown",
-        "jobs_post_400_name_blank",
-        "jobs_post_400_name_type",
-        "jobs_post_400_no_name",
-        "jobs_post_400_shuffle",
-    ],
+REFUSED = (
+    "jobs_post_400_collection_unknown",
+    "jobs_post_400_empty",
+    "jobs_post_400_image_unknown",
+    "jobs_post_400_name_blank",
+    "jobs_post_400_name_type",
+    "jobs_post_400_no_name",
+    "jobs_post_400_shuffle",
 )
+
+
 async def test_refused_fields_of_a_job_are_answered_as_recorded(
-    client: httpx2.AsyncClient, field: field_data.Field, name: str
+    client: httpx2.AsyncClient, field: field_data.Field
 ) -> None:
-    exchange = recorded(name)
     project_id, set_id = await field.small_set(nights=1)
     ours = {"project_id": project_id, "source_image_collection_id": set_id}
-    sent: dict[str, Any] = exchange.request["json"]
-    body = {key: ours.get(key, value) if value in (2, 4) else value for key, value in sent.items()}
 
-    response = await client.post("/jobs/", json=body)
-
-    assert response.status_code == exchange.status
-    assert response.json() == exchange.body
-    assert list(response.json()) == list(exchange.body)
-    for header in ("allow", "content-type", "vary"):
-        assert response.headers[header] == exchange.headers[header]
+    for name in REFUSED:
+        exchange = recorded(name)
+        sent: dict[str, Any] = exchange.request["json"]
+        # ids of the recorded server that are known there
+        body = {key: ours.get(key, value) if value in (2, 4) else value for key, value in sent.items()}
+        response = await client.post("/jobs/", json=body)
+        assert (response.status_code, response.json()) == (exchange.status, exchange.body), name
+        assert list(response.json()) == list(exchange.body)
+        for header in ("allow", "content-type", "vary"):
+            assert response.headers[header] == exchange.headers[header]
 
 
 async def test_a_job_may_have_a_number_for_a_name_and_ids_and_delay_as_text(
@@ -267,7 +279,7 @@ async def test_every_field_of_a_job_says_what_it_does_not_take(
         ("delay", "soon", INTEGER),
         ("delay", 2**31, MOST),
         ("limit", 10**400, MOST),
-        ("limit", 1e400, INTEGER),
+        ("limit", 1.5, INTEGER),
         ("limit", -(2**31) - 1, LEAST),
         ("shuffle", None, "This field may not be null."),
         ("project_id", None, "This field may not be null."),

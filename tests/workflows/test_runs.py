@@ -1,16 +1,21 @@
 """What a run lives through: a killed worker, cancellation at every point, being asked for twice."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 
+from api.launcher import Launcher
 from config import Settings
-from db import stage_rows
+from db import job_rows, stage_rows
 from db.connections import Database, one, value
 from jobs.errors import RunEnded
+from jobs.runs import JobRequest
 from jobs.stages import StageSnapshot
 from jobs.status import Status
 from tests.field import Field
@@ -301,6 +306,76 @@ async def test_a_late_writer_of_a_revoked_run_writes_nothing(
         await write()
 
     assert (await client.get(f"/jobs/{job['id']}/")).json() == job
+
+
+async def test_a_late_word_for_one_run_does_not_reach_the_next(
+    client: httpx2.AsyncClient, field: Field, worker: None, temporal: Client, settings: Settings
+) -> None:
+    project_id, set_id = await field.small_set()
+    job = await make_job(client, project_id, set_id, delay=60)
+    await under_way(client, job["id"], "delay")
+    async with field.database.transaction() as db:
+        old = (await job_rows.launch(db, job["id"])).workflow
+    await client.post(f"/jobs/{job['id']}/cancel/")
+    await job_in(client, job["id"], "REVOKED")
+    await client.post(f"/jobs/{job['id']}/retry/")
+    await under_way(client, job["id"], "delay")
+
+    launcher = Launcher(temporal, settings.task_queue)
+    for late in (old, replace(old, execution=None)):
+        await launcher.cancel(late)
+        await launcher.terminate(late, "late")
+
+    assert await workflow_status(temporal, f"job-{job['id']}") is WorkflowExecutionStatus.RUNNING
+    assert (await client.get(f"/jobs/{job['id']}/")).json()["status"] == "STARTED"
+    await client.post(f"/jobs/{job['id']}/cancel/")
+
+
+async def test_a_workflow_that_lives_on_after_its_run_does_not_block_the_next(
+    client: httpx2.AsyncClient, field: Field, worker: None
+) -> None:
+    project_id, set_id = await field.small_set()
+    job = await make_job(client, project_id, set_id, delay=300)
+    await under_way(client, job["id"], "delay")
+    async with field.database.transaction() as db:
+        # as it is left when Temporal could not be told of the cancellation
+        await db.execute("UPDATE jobs SET status = 'REVOKED', finished_at = now(), delay = 0")
+
+    await client.post(f"/jobs/{job['id']}/retry/")
+    job = await job_in(client, job["id"], seconds=15)
+
+    assert job["status"] == "SUCCESS"
+    # nor does the delay that the job has no more stay behind
+    assert [each["key"] for each in job["progress"]["stages"]] == [POPULATE]
+
+
+async def test_a_program_s_workflow_that_is_reset_goes_on_with_its_job(
+    client: httpx2.AsyncClient, field: Field, worker: None, temporal: Client, settings: Settings
+) -> None:
+    project_id, set_id = await field.small_set()
+    handle = await temporal.start_workflow(
+        POPULATE,
+        JobRequest(project_id=project_id, source_image_collection_id=set_id, delay=3),
+        id=f"reset-{settings.task_queue}",
+        task_queue=f"{settings.task_queue}-jobs",
+    )
+
+    async def made() -> dict[str, Any] | None:
+        page = (await client.get("/jobs/?status=STARTED")).json()
+        return page["results"][0] if page["results"] else None
+
+    job = await until(made, "the job")
+    await temporal.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace="default",
+            workflow_execution=WorkflowExecution(workflow_id=handle.id),
+            workflow_task_finish_event_id=4,
+            request_id="once",
+        )
+    )
+    await job_in(client, job["id"], "SUCCESS")
+
+    assert (await client.get("/jobs/")).json()["count"] == 1
 
 
 # failure ------------------------------------------------------------------------------------------------------
