@@ -112,11 +112,15 @@ async def wait_out_delay(run: ClaimedRun, board: "Board") -> None:
     """Wait `delay` seconds in a stage of its own: by timers, so that a waiting job takes no worker's place."""
     if not run.delay:
         return
+    began = workflow.now()
     elapsed = 0
     for step in delay.steps(run.delay):
         await _say(run, board, delay.snapshot(run.delay, elapsed), elapsed)
-        await workflow.sleep(step)
         elapsed += step
+        # time that passed while no worker lived counts
+        rest = (began + timedelta(seconds=elapsed) - workflow.now()).total_seconds()
+        if rest > 0:
+            await workflow.sleep(rest)
     await _say(run, board, delay.snapshot(run.delay, max(run.delay, 0)), elapsed)
 
 
