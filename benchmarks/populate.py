@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import statistics
 import subprocess
 from collections.abc import Mapping
@@ -76,10 +77,7 @@ async def measure(captures: int, stations: int, rounds: int) -> None:
     with system() as running:
         async with client_of(running) as client, field_of(running) as made:
             project_id = await _plant(running, made, captures, stations)
-            # what a worker and its connections hold once they have worked
-            small = await made.small_set()
-            for _ in range(20):
-                await client.populate(*small)
+            await _warm_up(client, made)
             idle = memory(running.worker.pid)
             forget_peak(running.worker.pid)
             for name, (method, arguments, most) in METHODS.items():
@@ -103,6 +101,15 @@ async def _plant(running: System, made: Field, captures: int, stations: int) -> 
     return project_id
 
 
+async def _warm_up(client: Client, made: Field) -> None:
+    """Let the worker's connections plan every method, for a small project as it happens."""
+    small_project, _ = await made.small_set()
+    for method, arguments, _ in METHODS.values():
+        small = await made.capture_set(small_project, method, arguments)
+        for _ in range(15):
+            await client.populate(small_project, small)
+
+
 async def _one_method(
     running: System,
     client: Client,
@@ -113,7 +120,6 @@ async def _one_method(
     most: float | None,
 ) -> None:
     project_id, set_id = place
-    statement = bare_statement(running.database_url, project_id, set_id)
     first, again = Times(), Times()
     for number in range(rounds):
         sides = ["job", "bare"] if number % 2 == 0 else ["bare", "job"]
@@ -126,14 +132,16 @@ async def _one_method(
                     times.requests.append(timed.success)
                     times.runs.append(duration(running.database_url, timed.job_id))
                 else:
+                    statement = bare_statement(running.database_url, project_id, set_id)
                     times.bare.append(in_psql(running.database_url, statement))
     title(f"{name}: {members(running.database_url, set_id):,} taken, {rounds} rounds")
     for what, times in (("first", first), ("again", again)):
         ratios = [job / bare for job, bare in zip(times.runs, times.bare, strict=True)]
+        more = statistics.median(job - bare for job, bare in zip(times.runs, times.bare, strict=True))
         print(
             f"{what}: run {Summary.of(times.runs).text(3, ' s')}, POST to SUCCESS"
             f" {statistics.median(times.requests):.3f} s, psql {Summary.of(times.bare).text(3, ' s')},"
-            f" run / psql {Summary.of(ratios).text()}"
+            f" run / psql {Summary.of(ratios).text()}, run - psql {more * 1000:.0f} ms"
         )
         verdict(f"run / psql, {what}", statistics.median(ratios), 1.2)
         if most is not None and captures == 100_000:
@@ -141,7 +149,7 @@ async def _one_method(
 
 
 def bare_statement(url: str, project_id: int, set_id: int) -> str:
-    """What the job's activity executes, with its values written in."""
+    """What the job's activity executes, with its values written in; each time with another lot, as in a job."""
     with psycopg.connect(driver_address(url)) as connection:
         row = connection.execute(
             "SELECT method, kwargs FROM source_image_collections WHERE id = %s", (set_id,)
@@ -149,7 +157,7 @@ def bare_statement(url: str, project_id: int, set_id: int) -> str:
         assert row is not None
         method, arguments = row
         sample, values = SAMPLERS[method](sampling.sampler(method, arguments))
-        values |= {"collection_id": set_id, "project_id": project_id, "seed": 1}
+        values |= {"collection_id": set_id, "project_id": project_id, "seed": secrets.randbits(62)}
         return ClientCursor(connection).mogrify(REPLACE.replace("{sample}", sample), values)
 
 

@@ -7,7 +7,8 @@ import secrets
 import signal
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -57,6 +58,8 @@ class EmbeddedPostgres:
 
     folder: Path
     log: Path
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Server settings besides our own."""
     port: int = 0
     child: Child | None = None
 
@@ -80,7 +83,7 @@ class EmbeddedPostgres:
         self._make_data_directory()
         self._end_leftover()
         self.port = free_port(preferred_port)
-        options = {**SERVER_OPTIONS, "listen_addresses": LOOPBACK, "port": str(self.port)}
+        options = {**SERVER_OPTIONS, **self.options, "listen_addresses": LOOPBACK, "port": str(self.port)}
         options["unix_socket_directories"] = ""
         self.child = Child(
             name="postgres",

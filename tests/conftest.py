@@ -33,6 +33,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     for name in [name for name in os.environ if name.startswith("NIGHTJAR_")]:
         del os.environ[name]
     both = stack(tmp_path_factory.mktemp("servers"), TYPE_NAMES)
+    # what tests kill are processes, and those lose nothing by this; only a power cut would
+    both.postgres.options = {"fsync": "off", "full_page_writes": "off"}
     try:
         both.start(usual_ports=False)
         schema.create_database(both.postgres.url(TEMPLATE))

@@ -56,8 +56,8 @@ async def create_capture_set(
     request: Request, platform: PlatformDep, caller: CallerDep, links: LinksDep
 ) -> Response:
     """Make a capture set; it is empty until it is populated."""
-    body = await bodies.read(request)
     permissions.require_somebody(caller)
+    body = await bodies.read(request)
     values = _parse(body.values, "full", {}, partial=False)
     async with platform.database.transaction() as db:
         await _check_project(db, values)

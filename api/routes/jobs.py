@@ -92,8 +92,8 @@ def _wanted(request: Request) -> JobFilter:
 async def create_job(request: Request, platform: PlatformDep, caller: CallerDep, links: LinksDep) -> Response:
     """Make a job; with `?start_now` also run it."""
     start = queries.flag(request, "start_now")
-    body = await bodies.read(request)
     permissions.require_somebody(caller)
+    body = await bodies.read(request)
     values = fields.parse(FIELDS, body.values, form=body.form)
     values.setdefault("job_type_key", DEFAULT_TYPE)
     _check_type(values)

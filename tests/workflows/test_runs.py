@@ -365,6 +365,11 @@ async def test_a_program_s_workflow_that_is_reset_goes_on_with_its_job(
         return page["results"][0] if page["results"] else None
 
     job = await until(made, "the job")
+
+    async def recorded() -> bool:
+        return (await handle.describe()).history_length > 4
+
+    await until(recorded, "the first workflow task in the history")
     await temporal.workflow_service.reset_workflow_execution(
         ResetWorkflowExecutionRequest(
             namespace="default",
