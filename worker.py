@@ -52,7 +52,7 @@ async def working(settings: Settings) -> AsyncIterator[Sequence[Worker]]:
     # an activity may hold two connections: its effect, and the timer that tells how far it is
     pool = max(settings.database_pool, 2 * settings.max_concurrent_activities)
     client = await connect(settings)
-    async with Database(settings.database_url, size=pool, name="nightjar worker") as database:
+    async with Database(settings.database_url, size=pool, name="nightjar worker", check=True) as database:
         workers = build_workers(settings, client, Resources(database))
         async with AsyncExitStack() as running:
             for worker in workers:

@@ -7,9 +7,9 @@ from temporalio import activity
 
 from activities.reporting import for_temporal
 from activities.resources import Resources
-from db import job_rows, stage_rows
-from db.job_rows import Execution
+from db import run_rows, stage_rows
 from db.log_rows import Line
+from db.run_rows import Execution
 from jobs.runs import ClaimedRun, Closing, JobRequest, JobResult, StageReport
 from jobs.status import Status
 from workflows import bookkeeping
@@ -29,11 +29,11 @@ class Bookkeeping:
         execution = Execution(info.workflow_id or "", info.workflow_run_id or "")
         with for_temporal(patient=True):
             async with self.database.single_statements() as db:
-                claimed = await job_rows.claim_asked(db, job_type, request, execution)
+                claimed = await run_rows.claim_asked(db, job_type, request, execution)
             if claimed is not None:
                 return claimed
             async with self.database.transaction() as db:
-                return await job_rows.claim(db, job_type, request, execution)
+                return await run_rows.claim(db, job_type, request, execution)
 
     @activity.defn(name=bookkeeping.REPORT)
     async def report_stage(self, report: StageReport) -> None:
@@ -46,11 +46,11 @@ class Bookkeeping:
     async def close_run(self, closing: Closing) -> JobResult:
         with for_temporal(patient=True):
             async with self.database.single_statements() as db:
-                stages = await job_rows.succeed(db, closing)
+                stages = await run_rows.succeed(db, closing)
             if stages is not None:
                 return JobResult(closing.job_id, closing.run, Status.SUCCESS, stages)
             async with self.database.transaction() as db:
-                status = await job_rows.close(db, closing)
+                status = await run_rows.close(db, closing)
                 stages = await stage_rows.get_all(db, closing.job_id)
         return JobResult(closing.job_id, closing.run, status, stages)
 

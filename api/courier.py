@@ -11,7 +11,7 @@ from datetime import timedelta
 from psycopg import Error as DatabaseError
 
 from api.launcher import Launcher, words
-from db import job_rows
+from db import job_rows, run_rows
 from db.connections import Database
 from db.job_rows import Waiting
 from jobs.errors import JobError
@@ -67,7 +67,7 @@ class Courier:
         job_id, run = waiting.launch.job_id, waiting.launch.run
         try:
             async with self.database.transaction() as db:
-                await job_rows.close(db, Closing(job_id, run, Status.REVOKED))
+                await run_rows.close(db, Closing(job_id, run, Status.REVOKED))
         except JobError as error:
             logger.info("job %s needs no closing: %s", job_id, error)
             return

@@ -1,4 +1,4 @@
-"""Every query that changes a job. Reading them for people is in `job_pages`.
+"""Every query that changes a job by request. Its runs are in `run_rows`, reading it for people in `job_pages`.
 
 None commits: whoever opened the transaction decides that. The state of a run is guarded in the statements
 themselves, so that the database settles every race.
@@ -15,9 +15,7 @@ from db import log_rows, stage_rows
 from db.connections import Connection, Row, every, one, value
 from db.log_rows import Line
 from jobs import delay, lines
-from jobs.errors import InvalidField, JobNotFound, RunRefused
-from jobs.job_type import JobType
-from jobs.runs import ClaimedRun, Closing, JobRequest
+from jobs.errors import JobNotFound
 from jobs.stages import StageSnapshot
 from jobs.status import Status
 
@@ -42,9 +40,6 @@ REFERENCES = {
     "source_image_single_id": "source_images",
     "pipeline_id": "pipelines",
 }
-_CLAIM_COLUMNS = """id, run, name, status, job_type_key, project_id, deployment_id, source_image_collection_id,
-    source_image_single_id, pipeline_id, delay, "limit", shuffle, params, workflow_id, workflow_run_id"""
-
 _NOTIFY = "SELECT pg_notify('nightjar_jobs', CAST(%(job_id)s AS text))"
 
 
@@ -203,224 +198,6 @@ async def delete(db: Connection, job_id: int) -> Workflow | None:
 
 def _workflow(row: Row) -> Workflow:
     return Workflow(row["workflow_id"], row["run"], row["workflow_run_id"])
-
-
-# the run of a workflow ----------------------------------------------------------------------------------------
-
-
-def workflow_id(job_id: int) -> str:
-    """The id of the workflow that the API starts for a job; its row leaves it out until a run is claimed."""
-    return f"job-{job_id}"
-
-
-_LOCK = f"SELECT {_CLAIM_COLUMNS} FROM jobs WHERE id = %(job_id)s FOR UPDATE"
-# what an execution that was reset away had claimed belongs to the one that takes its place
-_BY_EXECUTION = """
-SELECT id FROM jobs
-WHERE workflow_run_id = %(workflow_run_id)s OR (workflow_id = %(workflow_id)s AND status IN ('STARTED', 'CANCELING'))
-ORDER BY workflow_run_id = %(workflow_run_id)s DESC LIMIT 1
-"""
-_CLAIM = f"""
-WITH claimed AS (
-    UPDATE jobs SET status = 'STARTED', run = %(run)s, started_at = now(), finished_at = NULL, updated_at = now(),
-                    workflow_id = %(workflow_id)s, workflow_run_id = %(workflow_run_id)s
-    WHERE id = %(job_id)s
-), cleared AS ({stage_rows.CLEAR}), seeded AS ({stage_rows.SEED}), said AS ({log_rows.APPEND})
-SELECT pg_notify('nightjar_jobs', CAST(%(job_id)s AS text))
-"""
-_CLAIM_ASKED = f"""
-WITH claimed AS (
-    UPDATE jobs SET status = 'STARTED', started_at = now(), finished_at = NULL, updated_at = now(),
-                    workflow_id = %(workflow_id)s, workflow_run_id = %(workflow_run_id)s
-    WHERE id = %(job_id)s AND run = %(run)s AND status = 'PENDING' AND job_type_key = %(job_type_key)s AND delay = 0
-    RETURNING {_CLAIM_COLUMNS}
-), cleared AS ({stage_rows.clearing("claimed")}
-), seeded AS ({stage_rows.seeding("claimed")}
-), said AS ({log_rows.appending("claimed")})
-SELECT claimed.*, pg_notify('nightjar_jobs', claimed.id::text) FROM claimed
-"""
-_TAKE_OVER = "UPDATE jobs SET workflow_run_id = %(workflow_run_id)s WHERE id = %(job_id)s"
-
-
-@dataclass(frozen=True)
-class Execution:
-    """The workflow execution that claims a run: Temporal's two ids."""
-
-    workflow_id: str
-    workflow_run_id: str
-
-
-async def claim_asked(
-    db: Connection, job_type: JobType, request: JobRequest, execution: Execution
-) -> ClaimedRun | None:
-    """What `claim` does, in one statement, for what is usual: a run that was asked for and waits, without a delay.
-
-    Gives None, and has changed nothing, if it is anything else.
-    """
-    if request.job_id is None or request.run is None:
-        return None
-    job_id = request.job_id
-    said = [lines.running(job_id, log_rows.JOB_NAME), lines.changing_status(job_id, Status.STARTED)]
-    values = {
-        "job_id": job_id,
-        "run": request.run,
-        "job_type_key": job_type.key,
-        "stages": stage_rows.seeds(job_type.snapshots(0)),
-        **vars(execution),
-        **log_rows.columns([Line(line) for line in said]),
-    }
-    row = await one(db, _CLAIM_ASKED, values)
-    return None if row is None else _claimed(row, request.run)
-
-
-async def claim(db: Connection, job_type: JobType, request: JobRequest, execution: Execution) -> ClaimedRun:
-    """Take a run for a workflow execution: its row becomes STARTED and its stages start over.
-
-    The same execution may claim again (its first answer was lost) and gets the same. A program's request
-    without `job_id` makes the job. Raises JobNotFound, InvalidField, or RunRefused if the run is not to be had:
-    cancelled before it began, superseded, or the job runs already.
-    """
-    job_id = request.job_id
-    if job_id is None:
-        made = await one(db, _BY_EXECUTION, vars(execution))
-        job_id = None if made is None else made["id"]
-    if job_id is None:
-        job_id = await _insert_requested(db, job_type, request)
-    row = await one(db, _LOCK, {"job_id": job_id})
-    if row is None:
-        raise JobNotFound(job_id)
-    if row["job_type_key"] != job_type.key:
-        raise RunRefused(job_id, f"its type is {row['job_type_key']}, not {job_type.key}")
-    mine = {"job_id": job_id, "workflow_run_id": execution.workflow_run_id}
-    if row["status"] == Status.STARTED and row["workflow_run_id"] == execution.workflow_run_id:
-        return _claimed(row, row["run"])
-    if row["status"] == Status.STARTED and row["workflow_id"] == execution.workflow_id:
-        # one execution of a workflow id is open at a time: the one that claimed before has been reset away
-        await db.execute(_TAKE_OVER, mine)
-        return _claimed(row, row["run"])
-    run = _next_run(job_id, row, request, execution)
-    stages = job_type.snapshots(row["delay"])
-    said = [lines.running(job_id, row["name"]), lines.changing_status(job_id, Status.STARTED)]
-    values = {**mine, "run": run, "workflow_id": execution.workflow_id, "stages": stage_rows.seeds(stages)}
-    await db.execute(_CLAIM, values | log_rows.columns([Line(line) for line in said]))
-    return _claimed(row, run)
-
-
-def _next_run(job_id: int, row: Row, request: JobRequest, execution: Execution) -> int:
-    run: int = row["run"]
-    if request.run is None:
-        if row["workflow_run_id"] == execution.workflow_run_id:
-            raise RunRefused(job_id, f"run {run} is {row['status']} already")
-        if Status(row["status"]).is_active:
-            raise RunRefused(job_id, f"run {run} is {row['status']}")
-        return run + 1
-    if request.run != run:
-        raise RunRefused(job_id, f"run {request.run} is over, run {run} is {row['status']}")
-    if row["status"] != Status.PENDING:
-        raise RunRefused(job_id, f"run {run} is {row['status']}")
-    return run
-
-
-async def _insert_requested(db: Connection, job_type: JobType, request: JobRequest) -> int:
-    """The job that a program's request describes; the same checks as over REST."""
-    if request.project_id is None:
-        raise InvalidField("project_id", "needed where no job_id is given")
-    values = {name: getattr(request, name) for name in EDITABLE if name != "job_type_key"}
-    values["job_type_key"] = job_type.key
-    values["name"] = request.name or job_type.name
-    field = await missing_reference(db, values)
-    if field is not None:
-        raise InvalidField(field, f"no such row: {values[field]}")
-    return await insert(db, values, [])
-
-
-def _claimed(row: Row, run: int) -> ClaimedRun:
-    return ClaimedRun(
-        job_id=row["id"],
-        run=run,
-        name=row["name"],
-        project_id=row["project_id"],
-        deployment_id=row["deployment_id"],
-        source_image_collection_id=row["source_image_collection_id"],
-        source_image_single_id=row["source_image_single_id"],
-        pipeline_id=row["pipeline_id"],
-        delay=row["delay"],
-        limit=row["limit"],
-        shuffle=row["shuffle"],
-        params=row["params"],
-    )
-
-
-_LOCK_STATE = "SELECT run, status, name FROM jobs WHERE id = %(job_id)s FOR UPDATE"
-_CLOSE = f"""
-WITH closed AS (
-    UPDATE jobs SET status = %(status)s, finished_at = now(), updated_at = now() WHERE id = %(job_id)s
-), ended AS (
-    UPDATE job_stages SET status = %(status)s, updated_at = now() WHERE job_id = %(job_id)s AND status = 'STARTED'
-), said AS ({log_rows.APPEND})
-SELECT pg_notify('nightjar_jobs', CAST(%(job_id)s AS text))
-"""
-
-
-async def close(db: Connection, closing: Closing) -> Status:
-    """End a run, and the stage that was under way with it; gives the status that the run has in the end.
-
-    A run that was asked to stop ends REVOKED, whatever its last stage gave. A run that is over stays as it
-    ended. Raises RunRefused if there is no such run any more (the job was deleted, or started again).
-    """
-    job_id, run = closing.job_id, closing.run
-    row = await one(db, _LOCK_STATE, {"job_id": job_id})
-    if row is None or row["run"] != run:
-        raise RunRefused(job_id, f"run {run} is gone")
-    if row["status"] not in (Status.STARTED, Status.CANCELING):
-        return Status(row["status"])
-    status = Status.REVOKED if row["status"] == Status.CANCELING else closing.status
-    said = [Line(lines.changing_status(job_id, status))]
-    if status is Status.FAILURE:
-        said.insert(0, Line(lines.failed(job_id, row["name"], closing.reason or "unknown reason"), "ERROR"))
-    elif status is Status.SUCCESS:
-        said.append(Line(lines.finished(job_id, row["name"], status)))
-    values = {"job_id": job_id, "run": run, "status": status}
-    await db.execute(_CLOSE, values | log_rows.columns(said))
-    return status
-
-
-_SUCCEED = f"""
-WITH succeeded AS (
-    UPDATE jobs SET status = 'SUCCESS', finished_at = now(), updated_at = now()
-    WHERE id = %(job_id)s AND run = %(run)s AND status = 'STARTED'
-    RETURNING id, run, name
-), ended AS (
-    UPDATE job_stages SET status = 'SUCCESS', updated_at = now()
-    FROM succeeded WHERE job_id = succeeded.id AND status = 'STARTED'
-), said AS ({log_rows.appending("succeeded")})
-SELECT pg_notify('nightjar_jobs', succeeded.id::text), (
-    SELECT jsonb_agg(jsonb_build_object(
-        'key', t.key, 'name', t.name, 'progress', t.progress, 'params', t.params,
-        'status', CASE t.status WHEN 'STARTED' THEN 'SUCCESS' ELSE t.status END
-    ) ORDER BY t.position, t.key)
-    FROM job_stages t WHERE t.job_id = succeeded.id
-) AS stages
-FROM succeeded
-"""
-
-
-async def succeed(db: Connection, closing: Closing) -> list[StageSnapshot] | None:
-    """What `close` does, in one statement, for what is usual: a run that ends in SUCCESS; gives its stages.
-
-    Gives None, and has changed nothing, if it is anything else. One statement sees the stages as they are when it
-    begins: that will do here alone, since the stages of a run that succeeds have ended before.
-    """
-    if closing.status is not Status.SUCCESS:
-        return None
-    job_id = closing.job_id
-    said = [
-        lines.changing_status(job_id, Status.SUCCESS),
-        lines.finished(job_id, log_rows.JOB_NAME, Status.SUCCESS),
-    ]
-    values = {"job_id": job_id, "run": closing.run, **log_rows.columns([Line(line) for line in said])}
-    row = await one(db, _SUCCEED, values)
-    return None if row is None else [stage_rows.snapshot(stage) for stage in row["stages"] or []]
 
 
 # what was asked for and has not happened ----------------------------------------------------------------------

@@ -8,9 +8,9 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.populate_captures_collection import PopulateCapturesCollection
 from activities.resources import Resources
-from db import job_rows
+from db import run_rows
 from db.connections import Database, one
-from db.job_rows import Execution
+from db.run_rows import Execution
 from jobs.runs import ClaimedRun, JobRequest
 from tests.field import Field
 from workflows.populate_captures_collection import JOB_TYPE
@@ -19,7 +19,7 @@ from workflows.populate_captures_collection import JOB_TYPE
 async def claimed(database: Database, project_id: int, set_id: int) -> ClaimedRun:
     request = JobRequest(project_id=project_id, source_image_collection_id=set_id)
     async with database.transaction() as db:
-        return await job_rows.claim(db, JOB_TYPE, request, Execution("w", f"execution-{set_id}"))
+        return await run_rows.claim(db, JOB_TYPE, request, Execution("w", f"execution-{set_id}"))
 
 
 async def attempt(database: Database, run: ClaimedRun, number: int) -> None:

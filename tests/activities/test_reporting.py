@@ -10,9 +10,9 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.reporting import StageReporter, reporting
-from db import job_rows, stage_rows
+from db import run_rows, stage_rows
 from db.connections import Connection, Database, every
-from db.job_rows import Execution
+from db.run_rows import Execution
 from jobs.runs import ClaimedRun, JobRequest
 from jobs.stages import Stage, StageSnapshot
 from jobs.status import Status
@@ -28,7 +28,7 @@ async def run(database: Database, field: Field) -> ClaimedRun:
     project_id, set_id = await field.small_set()
     async with database.transaction() as db:
         request = JobRequest(project_id=project_id, source_image_collection_id=set_id)
-        return await job_rows.claim(db, JOB_TYPE, request, Execution("w", "execution"))
+        return await run_rows.claim(db, JOB_TYPE, request, Execution("w", "execution"))
 
 
 async def messages(database: Database, run: ClaimedRun) -> list[str]:
