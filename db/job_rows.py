@@ -40,7 +40,8 @@ REFERENCES = {
     "source_image_single_id": "source_images",
     "pipeline_id": "pipelines",
 }
-_NOTIFY = "SELECT pg_notify('nightjar_jobs', CAST(%(job_id)s AS text))"
+# whoever listens need not ask what became of the job
+_NOTIFY = "SELECT pg_notify('nightjar_jobs', id || ' ' || status) FROM jobs WHERE id = %(job_id)s"
 
 
 async def missing_reference(db: Connection, values: Mapping[str, Any]) -> str | None:

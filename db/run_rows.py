@@ -32,7 +32,7 @@ WITH claimed AS (
                     workflow_id = %(workflow_id)s, workflow_run_id = %(workflow_run_id)s
     WHERE id = %(job_id)s
 ), cleared AS ({stage_rows.CLEAR}), seeded AS ({stage_rows.SEED}), said AS ({log_rows.APPEND})
-SELECT pg_notify('nightjar_jobs', CAST(%(job_id)s AS text))
+SELECT pg_notify('nightjar_jobs', CAST(%(job_id)s AS text) || ' STARTED')
 """
 _CLAIM_ASKED = f"""
 WITH claimed AS (
@@ -43,7 +43,7 @@ WITH claimed AS (
 ), cleared AS ({stage_rows.clearing("claimed")}
 ), seeded AS ({stage_rows.seeding("claimed")}
 ), said AS ({log_rows.appending("claimed")})
-SELECT claimed.*, pg_notify('nightjar_jobs', claimed.id::text) FROM claimed
+SELECT claimed.*, pg_notify('nightjar_jobs', claimed.id || ' STARTED') FROM claimed
 """
 _TAKE_OVER = "UPDATE jobs SET workflow_run_id = %(workflow_run_id)s WHERE id = %(job_id)s"
 
@@ -164,7 +164,7 @@ WITH closed AS (
 ), ended AS (
     UPDATE job_stages SET status = %(status)s, updated_at = now() WHERE job_id = %(job_id)s AND status = 'STARTED'
 ), said AS ({log_rows.APPEND})
-SELECT pg_notify('nightjar_jobs', CAST(%(job_id)s AS text))
+SELECT pg_notify('nightjar_jobs', CAST(%(job_id)s AS text) || ' ' || CAST(%(status)s AS text))
 """
 
 
@@ -200,7 +200,7 @@ WITH succeeded AS (
     UPDATE job_stages SET status = 'SUCCESS', updated_at = now()
     FROM succeeded WHERE job_id = succeeded.id AND status = 'STARTED'
 ), said AS ({log_rows.appending("succeeded")})
-SELECT pg_notify('nightjar_jobs', succeeded.id::text), (
+SELECT pg_notify('nightjar_jobs', succeeded.id || ' SUCCESS'), (
     SELECT jsonb_agg(jsonb_build_object(
         'key', t.key, 'name', t.name, 'progress', t.progress, 'params', t.params,
         'status', CASE t.status WHEN 'STARTED' THEN 'SUCCESS' ELSE t.status END

@@ -98,7 +98,7 @@ WITH live AS (
                WITH ORDINALITY AS line (level, message, at, n)
     ORDER BY line.n
 )
-SELECT pg_notify('nightjar_jobs', live.id::text) FROM live
+SELECT pg_notify('nightjar_jobs', live.id || ' STARTED') FROM live
 """
 
 
