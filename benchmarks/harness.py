@@ -317,7 +317,7 @@ class Client:
             "POST /api/v2/jobs/?start_now HTTP/1.1\r\n"
             f"Host: {self._host}\r\nAuthorization: Token {token}\r\nContent-Type: application/json\r\n"
         )
-        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._idle: list[tuple[float, asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def populate(self, project_id: int, set_id: int) -> Timed:
         """Run a populate job over REST and wait for its end."""
@@ -339,23 +339,27 @@ class Client:
 
     async def _post(self, body: Mapping[str, Any]) -> Any:
         content = orjson.dumps(body)
-        # the server closes connections that were at rest for some seconds
-        self._idle = [(reader, writer) for reader, writer in self._idle if not reader.at_eof()]
-        if self._idle:
-            reader, writer = self._idle.pop()
-        else:
-            reader, writer = await asyncio.open_connection(self._host, self._port)
+        reader, writer = await self._connection()
         writer.write(f"{self._head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         length = int(head.partition("content-length: ")[2].partition("\r")[0])
         answer = await reader.readexactly(length)
-        self._idle.append((reader, writer))
+        self._idle.append((time.monotonic(), reader, writer))
         if " 201 " not in head[:20]:
             raise RuntimeError(f"{head.splitlines()[0]}: {answer.decode()}")
         return orjson.loads(answer)
 
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        # the server closes connections that were at rest for five seconds
+        while self._idle:
+            since, reader, writer = self._idle.pop()
+            if time.monotonic() - since < 3:
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection(self._host, self._port)
+
     async def close(self) -> None:
-        for _, writer in self._idle:
+        for _, _, writer in self._idle:
             writer.close()
             await writer.wait_closed()
 
