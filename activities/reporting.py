@@ -242,7 +242,7 @@ def for_temporal(*, patient: bool = False) -> Iterator[None]:
 
 
 async def _started(database: Database, stage: Stage[Any, Any], payload: RunPayload) -> StageReporter:
-    async with database.reading() as db:
+    async with database.single_statements() as db:
         found = await stage_rows.get(db, payload.job_id, stage.key)
     if found is None:
         raise RunEnded(payload.job_id, payload.run)

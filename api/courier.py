@@ -48,7 +48,7 @@ class Courier:
 
     async def go_round(self) -> None:
         """One round: one cheap query if there is nothing to carry."""
-        async with self.database.reading() as db:
+        async with self.database.single_statements() as db:
             waiting = await job_rows.waiting(
                 db, start_after=START_AFTER, stop_after=STOP_AFTER, most=MOST_AT_ONCE
             )

@@ -42,7 +42,7 @@ async def caller_of(request: Request, platform: PlatformDep) -> User | None:
     """Who calls; None for anonymous, who costs no query."""
     if "authorization" not in request.headers:
         return None
-    async with platform.database.reading() as db:
+    async with platform.database.single_statements() as db:
         return await authenticate(db, request)
 
 

@@ -10,9 +10,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from jobs.status import FINAL
+
 Job = dict[str, Any]
 
-FINAL = ("SUCCESS", "FAILURE", "REVOKED")
 COLOURS = {
     "SUCCESS": "green",
     "FAILURE": "red",

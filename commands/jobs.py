@@ -11,6 +11,7 @@ from rich.console import Console
 
 from commands import display
 from commands.connection import Server
+from jobs.status import FINAL
 
 app = typer.Typer(help="List, show, run, cancel, retry and watch jobs.", no_args_is_help=True)
 # a table that is piped into something is not folded to the width of a terminal that is not there
@@ -121,6 +122,6 @@ def logs(
         for line in lines[printed:]:
             console.print(line, markup=False, highlight=False, soft_wrap=True)
         printed = len(lines)
-        if not follow or job["status"] in display.FINAL:
+        if not follow or job["status"] in FINAL:
             return
         time.sleep(display.SECONDS_BETWEEN_LOOKS)

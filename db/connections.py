@@ -96,9 +96,6 @@ class Database:
         finally:
             await self._pool.putconn(connection)
 
-    reading = single_statements
-    """The same, said of statements that only read."""
-
     async def _take(self) -> Connection:
         """A connection from the pool, whose own check waits for a second before it tries the next."""
         deadline = time.monotonic() + self._patience

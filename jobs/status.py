@@ -28,15 +28,11 @@ class Status(StrEnum):
     """Declared by the API, never written here."""
 
     @property
-    def is_final(self) -> bool:
-        """True if a run in this state is over for good."""
-        return self in FINAL
-
-    @property
     def is_active(self) -> bool:
         """True if a run has been asked for and is not over."""
         return self in ACTIVE
 
 
 FINAL = frozenset({Status.SUCCESS, Status.FAILURE, Status.REVOKED})
+"""A run in one of these is over for good."""
 ACTIVE = frozenset({Status.PENDING, Status.STARTED, Status.CANCELING})

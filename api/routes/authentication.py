@@ -27,7 +27,7 @@ async def log_in(request: Request, platform: PlatformDep) -> Response:
         given = fields.parse(CREDENTIALS, body.values)
     except Invalid:
         raise Invalid(REFUSED) from None
-    async with platform.database.reading() as db:
+    async with platform.database.single_statements() as db:
         account = await user_rows.by_email(db, given.get("email", ""))
     password_hash = None if account is None else account.password_hash
     # slow on purpose, so not on the event loop

@@ -36,7 +36,7 @@ async def list_capture_sets(
     limit, offset = queries.page(request)
     project_id = queries.integer(request, "project_id", maximum=2**63 - 1)
     viewer = platform.viewer(caller)
-    async with platform.database.reading() as db:
+    async with platform.database.single_statements() as db:
         count = await capture_set_pages.count(db, viewer, project_id)
         rows = await capture_set_pages.page(db, viewer, project_id, limit=limit, offset=offset)
     may_create = permissions.may(caller, "create_sourceimagecollection", project_id)
@@ -70,7 +70,7 @@ async def create_capture_set(
 @router.get("/{set_id}/")
 async def get_capture_set(set_id: str, platform: PlatformDep, caller: CallerDep, links: LinksDep) -> Response:
     """One capture set, with its counts and the jobs that filled it."""
-    async with platform.database.reading() as db:
+    async with platform.database.single_statements() as db:
         row = await _visible(db, platform, caller, set_id)
     return json_response(capture_set(row, caller, links))
 

@@ -20,7 +20,7 @@ async def alive() -> Response:
 async def ready(platform: PlatformDep) -> Response:
     """The database answers; without Temporal requests are still taken, and carried over later."""
     try:
-        async with platform.database.reading() as db:
+        async with platform.database.single_statements() as db:
             await value(db, "SELECT 1 AS one", {})
     except DatabaseError:
         return json_response({"status": "unavailable", "reasons": ["database"]}, 503)

@@ -58,11 +58,11 @@ async def list_jobs(request: Request, platform: PlatformDep, caller: CallerDep, 
     viewer = platform.viewer(caller)
 
     async def count_all() -> int:
-        async with platform.database.reading() as db:
+        async with platform.database.single_statements() as db:
             return await job_pages.count(db, viewer, wanted)
 
     async def read_page() -> Sequence[JobColumns]:
-        async with platform.database.reading() as db:
+        async with platform.database.single_statements() as db:
             return await job_pages.page(db, viewer, wanted, limit=limit, offset=offset)
 
     # side by side: counting a hundred thousand jobs takes longer than reading twenty
@@ -127,7 +127,7 @@ async def get_job(
 ) -> Response:
     """One job, with how far each of its stages is and its newest log lines."""
     most = queries.integer(request, "logs_limit", default=LOG_LINES, minimum=1, maximum=MOST_LOG_LINES)
-    async with platform.database.reading() as db:
+    async with platform.database.single_statements() as db:
         job = await _visible(db, platform, caller, job_id, request=request, logs_limit=most or LOG_LINES)
     return json_response(job_detail(job, caller, links))
 
