@@ -32,6 +32,15 @@ class Settings(BaseSettings):
 
     api_host: str = Field("127.0.0.1", description="Interface that the API listens on.")
     api_port: int = Field(8000, description="Port that the API listens on.")
+    cors_origins: str = Field(
+        "", description="Web pages elsewhere that may call the API: origins with commas between, or *."
+    )
+    max_body_bytes: int = Field(2_621_440, ge=1024, description="Longest request body that is read.")
+    login_attempts: int = Field(
+        10,
+        ge=1,
+        description="Logins of one account that may fail in five minutes; five times as many from one address.",
+    )
     time_zone: str = Field("UTC", description="Zone of the times that the API prints (without a zone).")
     log_level: str = Field("INFO", description="Level of the processes' own logs.")
 

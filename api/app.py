@@ -4,18 +4,34 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import AsyncIterator
+from importlib.metadata import version
 
 from fastapi import FastAPI
 from psycopg import OperationalError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 
-from api.conventions import AllowedMethods, Conventions
+from api import docs, openapi
+from api.conventions import Addresses, BodyLimit, Conditional, Conventions, GzipTags, RequestIds
 from api.courier import Courier
+from api.describing import Descriptions
 from api.errors import ApiError, answer_api_error, answer_http_error, answer_unavailable, answer_unforeseen
 from api.launcher import Launcher
 from api.links import PREFIX
 from api.platform import Platform
-from api.routes import authentication, capture_sets, health, jobs
+from api.routes import (
+    authentication,
+    capture_sets,
+    captures,
+    health,
+    jobs,
+    models,
+    people,
+    places,
+    projects,
+    summary,
+)
 from config import Settings
 from db.connections import Database
 from temporal_client import connect
@@ -25,7 +41,30 @@ PATIENCE = 2.0
 TIME_LIMITS = "-c lock_timeout=5s -c statement_timeout=30s"
 """No request hangs on a row that somebody holds, or on a query that never ends."""
 
-ROUTERS = (jobs.router, capture_sets.router, authentication.router)
+RESOURCES = [
+    jobs.jobs,
+    capture_sets.sets,
+    *captures.resources,
+    *places.resources,
+    *projects.resources,
+    *models.resources,
+    *people.resources,
+]
+# what has a word where another has an id comes first: capture sets before captures, sites before stations
+ROUTERS = (
+    jobs.router,
+    capture_sets.router,
+    *captures.routers,
+    *places.routers,
+    *projects.routers,
+    *models.routers,
+    *people.routers,
+    authentication.router,
+    summary.router,
+    summary.index([resource.path for resource in RESOURCES if "{" not in resource.path]),
+)
+EXPOSED = ("Allow", "ETag", "Idempotency-Replayed", "Link", "Location", "Retry-After", "X-Request-ID")
+SMALLEST_GZIP = 1000
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -45,7 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             options=TIME_LIMITS,
         ) as database:
             launcher = Launcher(temporal, chosen.task_queue)
-            app.state.platform = Platform(database, launcher, chosen.time_zone)
+            app.state.platform = Platform(database, launcher, chosen.time_zone, chosen.login_attempts)
             courier = asyncio.create_task(Courier(database, launcher).run())
             # what was loaded by now stays for good: the collector need not look at it again
             gc.freeze()
@@ -58,20 +97,43 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = FastAPI(
         title="Nightjar",
+        version=version("nightjar"),
         description="Durable background jobs for insect-monitoring platforms.",
         lifespan=lifespan,
         redirect_slashes=False,
-        openapi_url=f"{PREFIX}/schema/",
-        docs_url=f"{PREFIX}/docs/",
+        openapi_url=None,
+        docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
     )
     for router in ROUTERS:
         app.include_router(router, prefix=PREFIX)
     app.include_router(health.router)
+    openapi.install(app)
+    docs.install(app)
     app.add_exception_handler(ApiError, answer_api_error)
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(OperationalError, answer_unavailable)
     app.add_exception_handler(Exception, answer_unforeseen)
-    app.add_middleware(Conventions, allow=AllowedMethods(ROUTERS))
+    _add_middleware(app, chosen)
     return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """From the inside out: the last one sees a request first."""
+    app.add_middleware(BodyLimit, most=settings.max_body_bytes)
+    app.add_middleware(Conditional)
+    app.add_middleware(GZipMiddleware, minimum_size=SMALLEST_GZIP, compresslevel=5)
+    app.add_middleware(GzipTags)
+    app.add_middleware(Conventions, addresses=Addresses(ROUTERS), describe=Descriptions(RESOURCES))
+    origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED,
+            max_age=600,
+        )
+    app.add_middleware(RequestIds)

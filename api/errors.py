@@ -2,11 +2,19 @@
 
 - ApiError                      a status, a body, headers
     - Invalid                   400, messages by field
+    - Refusal                   400, one message in a list
     - BadRequest                400, one `detail`
     - NotAuthenticated          401, with WWW-Authenticate
     - PermissionDenied          403
     - NotFound                  404: no such thing, or none that the caller may see
+    - NotAllowed                405
+    - NotAcceptable             406
+    - InFlight                  409: the same request is being answered
+    - PreconditionFailed        412: changed meanwhile
+    - TooLarge                  413
     - UnsupportedMediaType      415
+    - KeyReused                 422: another request with the same key
+    - Throttled                 429, with Retry-After
 """
 
 import logging
@@ -16,6 +24,7 @@ from typing import Any
 from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
+from api.request_ids import current_request_id
 from api.responses import json_response
 
 logger = logging.getLogger("nightjar.api")
@@ -36,6 +45,14 @@ class Invalid(ApiError):
 
     def __init__(self, messages: Mapping[str, Sequence[str]]) -> None:
         super().__init__(400, messages)
+        self.messages = messages
+
+
+class Refusal(ApiError):
+    """What was asked for makes no sense as things stand: one message in a list (contract 1.7)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, [message])
 
 
 class BadRequest(ApiError):
@@ -73,6 +90,60 @@ class UnsupportedMediaType(ApiError):
         super().__init__(415, {"detail": f'Unsupported media type "{media_type}" in request.'})
 
 
+class NotAllowed(ApiError):
+    """Not by this method."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__(405, {"detail": f'Method "{method}" not allowed.'})
+
+
+class NotAcceptable(ApiError):
+    """The caller reads nothing that we write."""
+
+    def __init__(self) -> None:
+        super().__init__(406, {"detail": "Could not satisfy the request Accept header."})
+
+
+class InFlight(ApiError):
+    """The same request, by its Idempotency-Key, has not been answered yet."""
+
+    def __init__(self) -> None:
+        detail = "A request with this Idempotency-Key is being worked on."
+        super().__init__(409, {"detail": detail}, {"Retry-After": "1"})
+
+
+class PreconditionFailed(ApiError):
+    """If-Match names another version than there is."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            412, {"detail": "It was changed meanwhile: its ETag is not among those of If-Match."}
+        )
+
+
+class TooLarge(ApiError):
+    """A body that is longer than any we read."""
+
+    def __init__(self, most: int) -> None:
+        detail = f"The request body is too large: at most {most} bytes."
+        super().__init__(413, {"detail": detail}, {"Connection": "close"})
+
+
+class KeyReused(ApiError):
+    """An Idempotency-Key that came with another request before."""
+
+    def __init__(self) -> None:
+        super().__init__(422, {"detail": "This Idempotency-Key was used for another request."})
+
+
+class Throttled(ApiError):
+    """Too many attempts."""
+
+    def __init__(self, seconds: int) -> None:
+        detail = f"Request was throttled. Expected available in {seconds} seconds."
+        super().__init__(429, {"detail": detail}, {"Retry-After": str(seconds)})
+
+
 async def answer_api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
     return json_response(error.body, error.status, error.headers)
@@ -94,4 +165,7 @@ async def answer_unavailable(request: Request, error: Exception) -> Response:
 
 async def answer_unforeseen(request: Request, error: Exception) -> Response:
     """A defect of ours: the trace goes to the log, not to the caller."""
-    return json_response({"detail": "Internal server error."}, 500)
+    request_id = current_request_id()
+    logger.error("request %s failed: %r", request_id, error)
+    body = {"detail": "Internal server error.", "request_id": request_id}
+    return json_response(body, 500, {"X-Request-ID": request_id})

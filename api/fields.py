@@ -1,8 +1,11 @@
 """Fields of request bodies: each turns what a client sent into a value, or says why not (contract 1.6, 1.7)."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from datetime import datetime
 from typing import Any, ClassVar
 
 import orjson
@@ -16,6 +19,9 @@ NUL = "Null characters are not allowed."
 
 _SLUG = re.compile(r"^[-a-zA-Z0-9_]+\Z")
 _INTEGER = re.compile(r"^\s*[-+]?\d+(\.0*)?\s*\Z")
+_MOMENT = re.compile(r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?\Z")
+_URL = re.compile(r"^https?://[^\s/?#@]+(:\d+)?([/?#]\S*)?\Z", re.IGNORECASE)
+_EMAIL = re.compile(r"^[^\s@]+@[^\s@]+\.[^\s@.]+\Z")
 # in JSON: after an even number of backslashes
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -32,17 +38,31 @@ class Field:
     nullable: bool = False
     form_default: Any = None
     """What a form-encoded body means that leaves the field out; forms cannot send false. Null: nothing."""
+    label: str = ""
+    """What OPTIONS calls it; made from its name if empty."""
+    help_text: str = ""
     empty_is_null: ClassVar[bool] = False
     """Whether an empty text stands for null in JSON too; in forms it always does."""
+    kind: ClassVar[str] = "field"
+    """What OPTIONS says of its type (Django REST framework's words)."""
 
     def parse(self, value: Any) -> Any:
         raise NotImplementedError
+
+    def schema(self) -> dict[str, Any]:
+        """What OpenAPI says of the value."""
+        return {}
 
 
 @dataclass(frozen=True)
 class Text(Field):
     max_length: int | None = None
     blank: bool = False
+    kind: ClassVar[str] = "string"
+
+    def schema(self) -> dict[str, Any]:
+        longest = {} if self.max_length is None else {"maxLength": self.max_length}
+        return {"type": "string", **longest, **({} if self.blank else {"minLength": 1})}
 
     def parse(self, value: Any) -> str:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -69,6 +89,10 @@ def _encodable(text: str) -> None:
 class Integer(Field):
     minimum: int = -(2**31)
     maximum: int = 2**31 - 1
+    kind: ClassVar[str] = "integer"
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}
 
     def parse(self, value: Any) -> int:
         if isinstance(value, str) and len(value) > 1000:
@@ -86,7 +110,58 @@ class Integer(Field):
 
 
 @dataclass(frozen=True)
+class Number(Field):
+    minimum: float = -1.0e308
+    maximum: float = 1.0e308
+    kind: ClassVar[str] = "float"
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "number", "minimum": self.minimum, "maximum": self.maximum}
+
+    def parse(self, value: Any) -> float:
+        if isinstance(value, str) and len(value) > 1000:
+            raise Refused("String value too large.")
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise Refused("A valid number is required.")
+        try:
+            number = float(value)
+        except (ValueError, OverflowError) as error:
+            raise Refused("A valid number is required.") from error
+        if not math.isfinite(number):
+            raise Refused("A valid number is required.")
+        if number > self.maximum:
+            raise Refused(f"Ensure this value is less than or equal to {self.maximum}.")
+        if number < self.minimum:
+            raise Refused(f"Ensure this value is greater than or equal to {self.minimum}.")
+        return number
+
+
+@dataclass(frozen=True)
+class Moment(Field):
+    """A time by the clock of a station: ISO 8601, without a zone."""
+
+    kind: ClassVar[str] = "datetime"
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "examples": ["2024-06-01T22:15:00"]}
+
+    def parse(self, value: Any) -> datetime:
+        wrong = "Datetime has wrong format. Use one of these formats instead: YYYY-MM-DDThh:mm[:ss[.uuuuuu]]."
+        if not isinstance(value, str) or not _MOMENT.match(value):
+            raise Refused(wrong)
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError as error:
+            raise Refused(wrong) from error
+
+
+@dataclass(frozen=True)
 class Boolean(Field):
+    kind: ClassVar[str] = "boolean"
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "boolean"}
+
     def parse(self, value: Any) -> bool:
         word = value.lower() if isinstance(value, str) else value
         if isinstance(word, str | int | bool):
@@ -99,9 +174,13 @@ class Boolean(Field):
 
 @dataclass(frozen=True)
 class Reference(Field):
-    """The id of a row; whether there is such a row, the database says."""
+    """The id of a row of `table`; whether there is such a row, the database says."""
 
+    table: str = ""
     empty_is_null: ClassVar[bool] = True
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "integer", "minimum": 1}
 
     def parse(self, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, str | int):
@@ -121,6 +200,11 @@ def does_not_exist(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Slug(Field):
+    kind: ClassVar[str] = "slug"
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": "^[-a-zA-Z0-9_]+$", "maxLength": 255}
+
     def parse(self, value: Any) -> str:
         text = Text(max_length=255).parse(value)
         if not _SLUG.match(text):
@@ -131,6 +215,10 @@ class Slug(Field):
 @dataclass(frozen=True)
 class Choice(Field):
     choices: Sequence[str] = ()
+    kind: ClassVar[str] = "choice"
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "enum": list(self.choices)}
 
     def parse(self, value: Any) -> str:
         if isinstance(value, str) and value in self.choices:
@@ -143,6 +231,9 @@ class Choice(Field):
 class Document(Field):
     """A JSON object, such as a column can hold."""
 
+    def schema(self) -> dict[str, Any]:
+        return {"type": "object"}
+
     def parse(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise Refused(f'Expected a dictionary of items but got type "{type(value).__name__}".')
@@ -154,6 +245,80 @@ class Document(Field):
         if _NUL.search(text):
             raise Refused(NUL)
         return value
+
+
+@dataclass(frozen=True)
+class Url(Text):
+    """An http or https address."""
+
+    kind: ClassVar[str] = "url"
+
+    def parse(self, value: Any) -> str:
+        text = super().parse(value)
+        if text and not _URL.match(text):
+            raise Refused("Enter a valid URL.")
+        return text
+
+
+@dataclass(frozen=True)
+class Email(Text):
+    kind: ClassVar[str] = "email"
+
+    def parse(self, value: Any) -> str:
+        text = super().parse(value).lower()
+        if not _EMAIL.match(text):
+            raise Refused("Enter a valid email address.")
+        return text
+
+
+@dataclass(frozen=True)
+class Regex(Text):
+    """A regular expression that can be used."""
+
+    def parse(self, value: Any) -> str:
+        text = super().parse(value)
+        try:
+            re.compile(text)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise Refused(f"Not a valid regular expression: {error}.") from error
+        return text
+
+
+@dataclass(frozen=True)
+class Group(Field):
+    """Several fields in an object of their own; what is left out stays as it is."""
+
+    fields: Mapping[str, Field] = dataclass_field(default_factory=dict)
+    kind: ClassVar[str] = "nested object"
+
+    def schema(self) -> dict[str, Any]:
+        return object_schema(self.fields)
+
+    def parse(self, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise Refused(f"Invalid data. Expected a dictionary, but got {type(value).__name__}.")
+        try:
+            return parse(self.fields, value, partial=True)
+        except Invalid as error:
+            raise Refused("; ".join(f"{name}: {each[0]}" for name, each in error.messages.items())) from error
+
+
+def object_schema(fields: Mapping[str, Field], *, partial: bool = False) -> dict[str, Any]:
+    """What OpenAPI says of a body with these fields."""
+    properties = {}
+    for name, field in fields.items():
+        schema = field.schema()
+        if field.nullable:
+            schema = {"anyOf": [schema, {"type": "null"}]}
+        properties[name] = {**schema, **({"description": field.help_text} if field.help_text else {})}
+    required = [name for name, field in fields.items() if field.required and not partial]
+    return {"type": "object", "properties": properties, **({"required": required} if required else {})}
+
+
+def request_body(schema: dict[str, Any]) -> dict[str, Any]:
+    """What OpenAPI says of a body in the three forms that are read (contract 1.6)."""
+    kinds = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
+    return {"required": True, "content": {kind: {"schema": schema} for kind in kinds}}
 
 
 def parse(

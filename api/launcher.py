@@ -61,7 +61,7 @@ class Launcher:
                 task_queue=self.task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                memo={"run": launch.run},
+                memo={"run": launch.run, **({"request_id": launch.request_id} if launch.request_id else {})},
                 search_attributes=starting_attributes(
                     launch.job_id, launch.job_type_key, launch.project_id, launch.deployment_id
                 ),
@@ -78,6 +78,13 @@ class Launcher:
         description = await self.temporal.get_workflow_handle(workflow_id).describe(rpc_timeout=PATIENCE)
         run: int | None = (await description.memo()).get("run")
         return run, description.run_id
+
+    async def reachable(self) -> bool:
+        """Whether Temporal answers."""
+        try:
+            return bool(await self.temporal.service_client.check_health(timeout=PATIENCE / 2))
+        except UNREACHABLE:
+            return False
 
     async def cancel(self, workflow: Workflow) -> None:
         """Ask the workflow of a run to stop: it closes the run itself."""

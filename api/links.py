@@ -1,4 +1,4 @@
-"""Absolute addresses in bodies: scheme and host of the request, and its `?format=` (contract 1.10)."""
+"""Absolute addresses in bodies: scheme and host of the request, and the format it asked for (contract 1.10)."""
 
 from urllib.parse import urlencode
 
@@ -16,33 +16,20 @@ class Links:
         self._root = f"{request.url.scheme}://{request.url.netloc}{PREFIX}"
         chosen = queries.last(request, "format")
         self._query = f"?{urlencode({'format': chosen})}" if chosen else ""
+        # an address that ended in .json gives addresses that do
+        self._end = f".{suffix}" if (suffix := request.scope.get("format_suffix")) else "/"
 
-    def _to(self, path: str, item_id: int) -> str:
-        return f"{self._root}/{path}/{item_id}/{self._query}"
+    def to(self, path: str, item_id: int) -> str:
+        """One thing, such as `jobs` 7."""
+        return f"{self._root}/{path}/{item_id}{self._end}{self._query}"
 
-    def job(self, job_id: int) -> str:
-        return self._to("jobs", job_id)
+    def listing(self, path: str, **parameters: int) -> str:
+        """A list, narrowed by its query parameters."""
+        return f"{self._root}/{path}/?{urlencode(parameters)}"
 
-    def project(self, project_id: int) -> str:
-        return self._to("projects", project_id)
-
-    def station(self, deployment_id: int) -> str:
-        return self._to("deployments", deployment_id)
-
-    def capture_set(self, collection_id: int) -> str:
-        return self._to("captures/collections", collection_id)
-
-    def captures_of_set(self, collection_id: int) -> str:
-        return f"{self._root}/captures/?{urlencode({'collections': collection_id})}"
-
-    def capture(self, image_id: int) -> str:
-        return self._to("captures", image_id)
-
-    def pipeline(self, pipeline_id: int) -> str:
-        return self._to("ml/pipelines", pipeline_id)
-
-    def user(self, user_id: int) -> str:
-        return self._to("users", user_id)
+    def root(self, path: str) -> str:
+        """A list as it is."""
+        return f"{self._root}/{path}/{self._query}"
 
 
 def page_address(request: Request, limit: int, offset: int) -> str:
@@ -51,4 +38,7 @@ def page_address(request: Request, limit: int, offset: int) -> str:
     parameters["limit"] = str(limit)
     if offset > 0:
         parameters["offset"] = str(offset)
-    return f"{request.url.replace(query='')}?{urlencode(sorted(parameters.items()))}"
+    address = str(request.url.replace(query=""))
+    if suffix := request.scope.get("format_suffix"):
+        address = f"{address.removesuffix('/')}.{suffix}"
+    return f"{address}?{urlencode(sorted(parameters.items()))}"

@@ -1,5 +1,7 @@
 """Query parameters, as the contract reads them (1.2): the last of several wins, booleans have their own rules."""
 
+from typing import Any
+
 from fastapi import Request
 
 from api.errors import Invalid, NotFound
@@ -15,10 +17,10 @@ def last(request: Request, name: str) -> str | None:
     return values[-1] if values else None
 
 
-def flag(request: Request, name: str) -> bool:
-    """Absent is false; present without a value, and any word that does not say no, is true."""
+def flag(request: Request, name: str, default: bool = False) -> bool:
+    """Absent is the default; present without a value, and any word that does not say no, is true."""
     value = last(request, name)
-    return value is not None and value not in FALSE
+    return default if value is None else value not in FALSE
 
 
 def integer(
@@ -39,13 +41,14 @@ def integer(
     return number
 
 
-def page(request: Request) -> tuple[int, int]:
+def page(request: Request, default: int = DEFAULT_LIMIT) -> tuple[int, int]:
     """Limit and offset; what cannot be one falls back to the default."""
-    limit, offset = _natural(last(request, "limit")), _natural(last(request, "offset"))
-    return min(limit or DEFAULT_LIMIT, MOST_LIMIT), offset or 0
+    limit, offset = natural(last(request, "limit")), natural(last(request, "offset"))
+    return min(limit or default, MOST_LIMIT), offset or 0
 
 
-def _natural(value: str | None) -> int | None:
+def natural(value: str | None) -> int | None:
+    """A whole number that is not negative; None for anything else."""
     if value is None or not value.isascii() or not value.isdigit() or len(value) > 10:
         return None
     return int(value)
@@ -59,3 +62,17 @@ def row_id(text: str | int) -> int:
     if not 0 < number < 2**63:
         raise NotFound
     return number
+
+
+def parameter(
+    name: str, schema: dict[str, Any], description: str = "", *, required: bool = False
+) -> dict[str, Any]:
+    """A query parameter, for OpenAPI."""
+    said = {"description": description} if description else {}
+    return {"name": name, "in": "query", "required": required, "schema": schema, **said}
+
+
+PAGING_PARAMETERS = [
+    parameter("limit", {"type": "integer", "minimum": 1}, f"Rows of a page, at most {MOST_LIMIT}."),
+    parameter("offset", {"type": "integer", "minimum": 0}, "Rows to leave out first."),
+]

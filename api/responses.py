@@ -1,5 +1,6 @@
 """JSON responses, written in one pass."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,3 +19,8 @@ def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | Non
         None if headers is None else dict(headers),
         media_type="application/json",
     )
+
+
+def entity_tag(body: bytes | memoryview) -> str:
+    """The strong validator of a body (RFC 9110, 8.8.3): equal tags mean equal bytes."""
+    return f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'

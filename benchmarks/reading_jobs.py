@@ -21,9 +21,9 @@ from benchmarks.harness import (
     title,
     verdict,
 )
-from db import job_pages
 from db.connections import driver_address
-from db.job_pages import JobFilter, Viewer
+from db.job_pages import JOBS
+from db.listing import EVERYTHING, Viewer, Wanted
 
 PROJECTS = """
 INSERT INTO projects (name, draft) SELECT 'Project ' || n, n %% 10 = 5 FROM generate_series(1, %(projects)s) n
@@ -32,7 +32,7 @@ SETS = """
 INSERT INTO source_image_collections (name, project_id)
 SELECT 'Set of ' || name, id FROM projects
 """
-JOBS = """
+ADD_JOBS = """
 INSERT INTO jobs (name, project_id, source_image_collection_id, job_type_key, status, run, created_at, updated_at,
                   asked_at, launched_at, started_at, finished_at, workflow_id)
 SELECT 'Populate ' || n, c.project_id, c.id, 'populate_captures_collection', s.status,
@@ -68,7 +68,7 @@ FROM jobs j, generate_series(%(lines)s + 1, 1000) n GROUP BY n ORDER BY n
 async def measure(jobs: int, projects: int, requests: int, *, explain: bool) -> None:
     with system() as running:
         values = {"jobs": jobs, "projects": projects, "lines": 10}
-        execute(running.database_url, PROJECTS, SETS, JOBS, STAGES, LOGS, LONG_LOG, values=values)
+        execute(running.database_url, PROJECTS, SETS, ADD_JOBS, STAGES, LOGS, LONG_LOG, values=values)
         execute(running.database_url, "VACUUM ANALYZE", "CHECKPOINT")
         print(f"{jobs:,} jobs in {projects} projects")
         newest, project = _ids(running.database_url)
@@ -125,18 +125,18 @@ def _ids(url: str) -> tuple[int, int]:
 def _explain(url: str, job_id: int, project_id: int, user_id: int) -> None:
     """What PostgreSQL does for each query."""
     zone = "UTC"
-    everything, one_project = JobFilter(), JobFilter({"project_id": project_id})
+    everything, one_project = EVERYTHING, Wanted(project_id)
     for name, viewer in (
         ("superuser", Viewer(user_id, True, zone)),
         ("anonymous", Viewer(None, False, zone)),
     ):
         queries = {
-            "count": job_pages.counting(viewer, everything),
-            "count of a project": job_pages.counting(viewer, one_project),
-            "page": job_pages.paging(viewer, everything, limit=20, offset=0),
-            "page of a project": job_pages.paging(viewer, one_project, limit=20, offset=0),
-            "deep page": job_pages.paging(viewer, everything, limit=20, offset=50_000),
-            "detail": job_pages.detailing(viewer, job_id, logs_limit=1000),
+            "count": JOBS.counting(viewer, everything),
+            "count of a project": JOBS.counting(viewer, one_project),
+            "page": JOBS.paging(viewer, everything, limit=20, offset=0),
+            "page of a project": JOBS.paging(viewer, one_project, limit=20, offset=0),
+            "deep page": JOBS.paging(viewer, everything, limit=20, offset=50_000),
+            "detail": JOBS.detailing(viewer, job_id, everything, logs_limit=1000),
         }
         for what, (statement, values) in queries.items():
             title(f"{name}: {what}")

@@ -1,10 +1,7 @@
 """Every query on capture sets (`source_image_collections`). None commits."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from psycopg.types.json import Jsonb
 
 from db.connections import Connection, one, value
 from jobs.errors import CaptureSetNotFound
@@ -49,47 +46,31 @@ async def lock(db: Connection, collection_id: int) -> CaptureSet:
     return CaptureSet(**row)
 
 
-_PROJECT = "SELECT EXISTS (SELECT 1 FROM projects WHERE id = %(project_id)s)"
-
-
-async def project_exists(db: Connection, project_id: int) -> bool:
-    """Whether there is a project with that id."""
-    there: bool = await value(db, _PROJECT, {"project_id": project_id})
-    return there
-
-
-_INSERT = """
-INSERT INTO source_image_collections (name, description, project_id, method, kwargs)
-VALUES (%(name)s, %(description)s, %(project)s, %(method)s, %(kwargs)s) RETURNING id
+_ADD = """
+WITH added AS (
+    INSERT INTO source_image_collection_images (collection_id, source_image_id)
+    VALUES (%(set_id)s, %(capture_id)s) ON CONFLICT DO NOTHING RETURNING 1
+)
+UPDATE source_image_collections SET images_count = images_count + (SELECT count(*) FROM added), updated_at = now()
+WHERE id = %(set_id)s RETURNING images_count
+"""
+_REMOVE = """
+WITH removed AS (
+    DELETE FROM source_image_collection_images
+    WHERE collection_id = %(set_id)s AND source_image_id = %(capture_id)s RETURNING 1
+)
+UPDATE source_image_collections SET images_count = images_count - (SELECT count(*) FROM removed), updated_at = now()
+WHERE id = %(set_id)s RETURNING images_count
 """
 
 
-async def insert(db: Connection, values: Mapping[str, Any]) -> int:
-    """Add a set; gives its id."""
-    defaults = {"description": "", "method": "full", "kwargs": {}}
-    columns = {**defaults, **values}
-    columns["kwargs"] = Jsonb(columns["kwargs"])
-    set_id: int = await value(db, _INSERT, columns)
-    return set_id
+async def add(db: Connection, set_id: int, capture_id: int) -> int:
+    """Put a capture into a set, once; gives how many are in it then. The set must be locked."""
+    total: int = await value(db, _ADD, {"set_id": set_id, "capture_id": capture_id})
+    return total
 
 
-_UPDATE = """
-UPDATE source_image_collections SET
-    name = coalesce(%(name)s, name), description = coalesce(%(description)s, description),
-    method = coalesce(%(method)s, method), kwargs = coalesce(%(kwargs)s, kwargs), updated_at = now()
-WHERE id = %(id)s
-"""
-
-
-async def update(db: Connection, set_id: int, values: Mapping[str, Any]) -> None:
-    """Change what is given of a set."""
-    columns: dict[str, Any] = dict.fromkeys(("name", "description", "method", "kwargs"))
-    columns |= {name: values[name] for name in columns if name in values}
-    if columns["kwargs"] is not None:
-        columns["kwargs"] = Jsonb(columns["kwargs"])
-    await db.execute(_UPDATE, {**columns, "id": set_id})
-
-
-async def delete(db: Connection, set_id: int) -> None:
-    """Remove a set; jobs that were about it stay."""
-    await db.execute("DELETE FROM source_image_collections WHERE id = %(id)s", {"id": set_id})
+async def remove(db: Connection, set_id: int, capture_id: int) -> int:
+    """Take a capture out of a set; gives how many are in it then. The set must be locked."""
+    total: int = await value(db, _REMOVE, {"set_id": set_id, "capture_id": capture_id})
+    return total

@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from db import log_rows, stage_rows
+from db import log_rows, stage_rows, writing
 from db.connections import Connection, Row, every, one, value
 from db.log_rows import Line
 from jobs import delay, lines
@@ -33,6 +33,7 @@ EDITABLE = (
     "shuffle",
     "params",
 )
+_DECIDED = ("dispatch_mode",)
 REFERENCES = {
     "project_id": "projects",
     "deployment_id": "deployments",
@@ -45,30 +46,25 @@ _NOTIFY = "SELECT pg_notify('nightjar_jobs', id || ' ' || status) FROM jobs WHER
 
 
 async def missing_reference(db: Connection, values: Mapping[str, Any]) -> str | None:
-    """The first field of a job that names a row which does not exist; null references are fine."""
-    wanted = [(field, values[field]) for field in REFERENCES if values.get(field) is not None]
-    if not wanted:
-        return None
-    checks = ", ".join(
-        f'EXISTS (SELECT 1 FROM {REFERENCES[field]} WHERE id = %({field})s) AS "{field}"'
-        for field, _ in wanted
-    )
-    row = await one(db, f"SELECT {checks}", dict(wanted))
-    assert row is not None
-    return next((field for field, _ in wanted if not row[field]), None)
+    """The first field of a job that names a row which is not there, or is of another project."""
+    named = [(field, table, values.get(field)) for field, table in REFERENCES.items()]
+    return next(iter(await writing.missing(db, named, values["project_id"])), None)
 
 
 async def insert(
-    db: Connection, values: Mapping[str, Any], stages: list[StageSnapshot], *, start: bool = False
+    db: Connection,
+    values: Mapping[str, Any],
+    stages: list[StageSnapshot],
+    *,
+    start: bool = False,
+    request_id: str | None = None,
 ) -> int:
     """Add a job with the stages that it has from the start; gives its id.
 
     With `start` its first run is asked for in the same breath.
     """
-    columns = {name: values[name] for name in EDITABLE if name in values}
-    if columns.get("params") is not None:
-        columns["params"] = Jsonb(columns["params"])
-    asked = {"status": Status.PENDING.value, "run": 1} if start else {}
+    columns = _columns(values)
+    asked = {"status": Status.PENDING.value, "run": 1, "request_id": request_id} if start else {}
     names = ", ".join(f'"{name}"' for name in (*columns, *asked))
     marks = ", ".join(f"%({name})s" for name in (*columns, *asked))
     statement = f"""
@@ -80,13 +76,18 @@ async def insert(
     return job_id
 
 
-async def update(db: Connection, job_id: int, values: Mapping[str, Any]) -> None:
-    """Change what a client said of a job."""
-    columns = {name: values[name] for name in EDITABLE if name in values}
-    if not columns:
-        return
+def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    columns = {name: values[name] for name in (*EDITABLE, *_DECIDED) if name in values}
     if columns.get("params") is not None:
         columns["params"] = Jsonb(columns["params"])
+    return columns
+
+
+async def update(db: Connection, job_id: int, values: Mapping[str, Any]) -> None:
+    """Change what a client said of a job."""
+    columns = _columns(values)
+    if not columns:
+        return
     changes = ", ".join(f'"{name}" = %({name})s' for name in columns)
     statement = f"UPDATE jobs SET {changes}, updated_at = now() WHERE id = %(job_id)s"
     await db.execute(statement, {**columns, "job_id": job_id})
@@ -124,7 +125,7 @@ class Asked:
 _ASK_TO_RUN = """
 UPDATE jobs SET status = 'PENDING', run = jobs.run + 1, asked_at = now(), updated_at = now(), launched_at = NULL,
                 started_at = NULL, finished_at = NULL, result = NULL, workflow_id = NULL,
-                workflow_run_id = NULL
+                workflow_run_id = NULL, request_id = %(request_id)s
 FROM (SELECT id, status AS was FROM jobs WHERE id = %(job_id)s FOR UPDATE) before
 WHERE jobs.id = before.id AND was NOT IN ('PENDING', 'STARTED', 'CANCELING')
 RETURNING jobs.run, jobs.name, before.was
@@ -132,19 +133,26 @@ RETURNING jobs.run, jobs.name, before.was
 _STATE = "SELECT run, status FROM jobs WHERE id = %(job_id)s"
 
 
-async def ask_to_run(db: Connection, job_id: int, stages: list[StageSnapshot], *, again: bool) -> Asked:
+async def ask_to_run(
+    db: Connection,
+    job_id: int,
+    stages: list[StageSnapshot],
+    *,
+    again: bool,
+    request_id: str | None = None,
+) -> Asked:
     """Ask for the next run of a job; one that is under way is left alone.
 
     `again` (retry) says so in the log. The stages start over, also those of the run before.
     """
-    row = await one(db, _ASK_TO_RUN, {"job_id": job_id})
+    row = await one(db, _ASK_TO_RUN, {"job_id": job_id, "request_id": request_id})
     if row is None:
         return await _unchanged(db, job_id)
     if row["run"] > 1:
         await stage_rows.seed(db, job_id, stages)
     if again:
         line = Line(lines.running_again(job_id, row["name"], Status(row["was"])))
-        await log_rows.append(db, job_id, row["run"], [line])
+        await log_rows.append(db, job_id, row["run"], [line], request_id=request_id)
     await db.execute(_NOTIFY, {"job_id": job_id})
     return Asked(row["run"], None, True, Status.PENDING)
 
@@ -160,7 +168,7 @@ RETURNING jobs.run, jobs.name, jobs.status, before.was,
 """
 
 
-async def ask_to_cancel(db: Connection, job_id: int) -> Asked:
+async def ask_to_cancel(db: Connection, job_id: int, *, request_id: str | None = None) -> Asked:
     """Ask for the end of a job's run.
 
     A run that no worker has claimed is over at once: the claim will find it so. A job that is over stays as it
@@ -170,7 +178,8 @@ async def ask_to_cancel(db: Connection, job_id: int) -> Asked:
     if row is None:
         return await _unchanged(db, job_id)
     status = Status(row["status"])
-    await log_rows.append(db, job_id, row["run"], [Line(lines.changing_status(job_id, status))])
+    line = Line(lines.changing_status(job_id, status))
+    await log_rows.append(db, job_id, row["run"], [line], request_id=request_id)
     await db.execute(_NOTIFY, {"job_id": job_id})
     told = None if row["was"] == Status.CREATED else _workflow(row)
     return Asked(row["run"], told, True, status)
@@ -216,6 +225,7 @@ class Launch:
     deployment_id: int | None
     workflow_id: str
     workflow_run_id: str | None
+    request_id: str | None
 
     @property
     def workflow(self) -> Workflow:
@@ -231,7 +241,7 @@ class Waiting:
 
 
 _LAUNCH_COLUMNS = """
-id AS job_id, run, name, job_type_key, project_id, deployment_id, workflow_run_id,
+id AS job_id, run, name, job_type_key, project_id, deployment_id, workflow_run_id, request_id,
 coalesce(workflow_id, 'job-' || id) AS workflow_id
 """
 _LAUNCH = f"SELECT {_LAUNCH_COLUMNS} FROM jobs WHERE id = %(job_id)s"

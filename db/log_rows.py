@@ -25,13 +25,14 @@ JOB_NAME = "\x01"
 
 
 def appending(jobs: str) -> str:
-    """A statement that adds lines to the log of each of `jobs` (a FROM item with `id`, `run` and `name`).
+    """A statement that adds lines to the log of each of `jobs` (an item with `id`, `run`, `name`, `request_id`).
 
     `:levels`, `:messages` and `:times` are what `columns` makes. A null `name` replaces nothing.
     """
     return f"""
-    INSERT INTO job_logs (job_id, run, level, message, created_at)
-    SELECT job.id, job.run, line.level, coalesce(replace(line.message, '{JOB_NAME}', job.name), line.message), line.at
+    INSERT INTO job_logs (job_id, run, level, message, created_at, context)
+    SELECT job.id, job.run, line.level, coalesce(replace(line.message, '{JOB_NAME}', job.name), line.message), line.at,
+           CASE WHEN job.request_id IS NOT NULL THEN jsonb_build_object('request_id', job.request_id) END
     FROM {jobs} job,
          unnest(CAST(%(levels)s AS text[]), CAST(%(messages)s AS text[]), CAST(%(times)s AS timestamptz[]))
          WITH ORDINALITY AS line (level, message, at, n)
@@ -40,7 +41,8 @@ def appending(jobs: str) -> str:
 
 
 APPEND = appending(
-    "(SELECT CAST(%(job_id)s AS bigint) AS id, CAST(%(run)s AS int) AS run, CAST(NULL AS text) AS name)"
+    "(SELECT CAST(%(job_id)s AS bigint) AS id, CAST(%(run)s AS int) AS run, CAST(NULL AS text) AS name,"
+    " CAST(%(request_id)s AS text) AS request_id)"
 )
 
 
@@ -53,7 +55,10 @@ def columns(lines: Sequence[Line]) -> dict[str, list[object]]:
     }
 
 
-async def append(db: Connection, job_id: int, run: int, lines: Sequence[Line]) -> None:
-    """Add lines, oldest first, to the log of a job."""
+async def append(
+    db: Connection, job_id: int, run: int, lines: Sequence[Line], *, request_id: str | None = None
+) -> None:
+    """Add lines, oldest first, to the log of a job, with the HTTP request that they come from."""
     if lines:
-        await db.execute(APPEND, {"job_id": job_id, "run": run, **columns(lines)})
+        values = {"job_id": job_id, "run": run, "request_id": request_id, **columns(lines)}
+        await db.execute(APPEND, values)

@@ -16,7 +16,8 @@ from jobs.stages import StageSnapshot
 from jobs.status import Status
 
 _CLAIM_COLUMNS = """id, run, name, status, job_type_key, project_id, deployment_id, source_image_collection_id,
-    source_image_single_id, pipeline_id, delay, "limit", shuffle, params, workflow_id, workflow_run_id"""
+    source_image_single_id, pipeline_id, delay, "limit", shuffle, params, workflow_id, workflow_run_id,
+    request_id"""
 
 
 _LOCK = f"SELECT {_CLAIM_COLUMNS} FROM jobs WHERE id = %(job_id)s FOR UPDATE"
@@ -107,7 +108,14 @@ async def claim(db: Connection, job_type: JobType, request: JobRequest, executio
     run = _next_run(job_id, row, request, execution)
     stages = job_type.snapshots(row["delay"])
     said = [lines.running(job_id, row["name"]), lines.changing_status(job_id, Status.STARTED)]
-    values = {**mine, "run": run, "workflow_id": execution.workflow_id, "stages": stage_rows.seeds(stages)}
+    values = {
+        **mine,
+        "run": run,
+        "workflow_id": execution.workflow_id,
+        "stages": stage_rows.seeds(stages),
+        # that of a run which nobody asked for over HTTP is none, or another's
+        "request_id": row["request_id"] if request.run is not None else None,
+    }
     await db.execute(_CLAIM, values | log_rows.columns([Line(line) for line in said]))
     return _claimed(row, run)
 
@@ -186,7 +194,7 @@ async def close(db: Connection, closing: Closing) -> Status:
         said.insert(0, Line(lines.failed(job_id, row["name"], closing.reason or "unknown reason"), "ERROR"))
     elif status is Status.SUCCESS:
         said.append(Line(lines.finished(job_id, row["name"], status)))
-    values = {"job_id": job_id, "run": run, "status": status}
+    values = {"job_id": job_id, "run": run, "status": status, "request_id": None}
     await db.execute(_CLOSE, values | log_rows.columns(said))
     return status
 
@@ -195,7 +203,7 @@ _SUCCEED = f"""
 WITH succeeded AS (
     UPDATE jobs SET status = 'SUCCESS', finished_at = now(), updated_at = now()
     WHERE id = %(job_id)s AND run = %(run)s AND status = 'STARTED'
-    RETURNING id, run, name
+    RETURNING id, run, name, CAST(NULL AS text) AS request_id
 ), ended AS (
     UPDATE job_stages SET status = 'SUCCESS', updated_at = now()
     FROM succeeded WHERE job_id = succeeded.id AND status = 'STARTED'

@@ -198,7 +198,8 @@ WITH chosen AS MATERIALIZED ({sample}), gone AS (
     DELETE FROM source_image_collection_images m
     WHERE m.collection_id = %(collection_id)s AND NOT EXISTS (SELECT 1 FROM chosen WHERE chosen.id = m.source_image_id)
 ), touched AS (
-    UPDATE source_image_collections SET updated_at = now() WHERE id = %(collection_id)s
+    UPDATE source_image_collections SET updated_at = now(), images_count = (SELECT count(*) FROM chosen)
+    WHERE id = %(collection_id)s
 ), added AS (
     INSERT INTO source_image_collection_images (collection_id, source_image_id)
     SELECT %(collection_id)s, chosen.id FROM chosen

@@ -1,5 +1,6 @@
 """The state of the schema: bring it up to date, or say how far it is."""
 
+import functools
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -36,7 +37,7 @@ def migrate(url: str, revision: str = "head") -> None:
         engine.dispose()
 
 
-def revisions(url: str) -> tuple[str | None, str | None]:
+def revisions(url: str) -> tuple[str | None, str]:
     """The revision that the database is at, and the newest there is."""
     engine = sa.create_engine(url, connect_args={"connect_timeout": 5})
     try:
@@ -44,7 +45,15 @@ def revisions(url: str) -> tuple[str | None, str | None]:
             current = MigrationContext.configure(connection).get_current_revision()
     finally:
         engine.dispose()
-    return current, ScriptDirectory.from_config(_config()).get_current_head()
+    return current, newest()
+
+
+@functools.cache
+def newest() -> str:
+    """The newest revision there is."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None
+    return head
 
 
 def create_database(url: str) -> bool:

@@ -1,9 +1,11 @@
 """Every query on users and their tokens. None commits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from db.connections import Connection, one, value
+from db.listing import Listing, times
 
 
 @dataclass(frozen=True)
@@ -16,11 +18,31 @@ class User:
     is_superuser: bool
     roles: Mapping[int, str] = field(default_factory=dict)
     """Role by project id."""
+    image: str | None = None
 
+    def with_role(self, project_id: int, role: str) -> "User":
+        """The same with one role more."""
+        return replace(self, roles={**self.roles, project_id: role})
+
+
+USERS = Listing(
+    table="users",
+    columns=f"""t.id, CAST(NULL AS bigint) AS project_id, t.email, t.name, t.image, t.is_superuser, t.is_active,
+        {times("created_at", "updated_at")}""",
+    seen="%(sees_all)s OR t.id = %(user_id)s",
+    in_project="true",
+)
+TOKENS = Listing(
+    table="auth_tokens",
+    columns=f"t.id, CAST(NULL AS bigint) AS project_id, t.name, {times('created_at')}",
+    seen="t.user_id = %(user_id)s",
+    in_project="true",
+)
+"""A user's own; what the tokens are, nobody can read."""
 
 # a project's owner is its ProjectManager (contract 1.8)
 _BY_TOKEN = """
-SELECT u.id, u.email, u.name, u.is_superuser, u.is_active,
+SELECT u.id, u.email, u.name, u.image, u.is_superuser,
        coalesce((SELECT jsonb_object_agg(m.project_id, m.role) FROM project_members m
                  WHERE m.user_id = u.id AND m.role IS NOT NULL), '{}')
     || coalesce((SELECT jsonb_object_agg(p.id, 'ProjectManager') FROM projects p WHERE p.owner_id = u.id), '{}')
@@ -36,7 +58,7 @@ async def by_token(db: Connection, key_hash: str) -> User | None:
     if row is None:
         return None
     roles = {int(project_id): role for project_id, role in row["roles"].items()}
-    return User(row["id"], row["email"], row["name"], row["is_superuser"], roles)
+    return User(row["id"], row["email"], row["name"], row["is_superuser"], roles, row["image"])
 
 
 @dataclass(frozen=True)
@@ -54,6 +76,12 @@ async def by_email(db: Connection, email: str) -> Account | None:
     """The active user with that e-mail address, in any case of letters."""
     row = await one(db, _BY_EMAIL, {"email": email})
     return None if row is None else Account(**row)
+
+
+async def taken(db: Connection, email: str) -> bool:
+    """Whether a user, active or not, has that e-mail address."""
+    row = await one(db, "SELECT 1 AS one FROM users WHERE email = lower(%(email)s)", {"email": email})
+    return row is not None
 
 
 _UPSERT = """
@@ -79,14 +107,17 @@ async def upsert(
     return user_id
 
 
-_ADD_TOKEN = "INSERT INTO auth_tokens (user_id, name, key_hash) VALUES (%(user_id)s, %(name)s, %(key_hash)s)"
+_ADD_TOKEN = """
+INSERT INTO auth_tokens (user_id, name, key_hash) VALUES (%(user_id)s, %(name)s, %(key_hash)s) RETURNING id
+"""
 _REMOVE_TOKEN = "DELETE FROM auth_tokens WHERE key_hash = %(key_hash)s"
 _REMOVE_NAMED = "DELETE FROM auth_tokens WHERE user_id = %(user_id)s AND name = %(name)s"
 
 
-async def add_token(db: Connection, user_id: int, name: str, key_hash: str) -> None:
-    """Give a user a token, of which only the hash is kept."""
-    await db.execute(_ADD_TOKEN, {"user_id": user_id, "name": name, "key_hash": key_hash})
+async def add_token(db: Connection, user_id: int, name: str, key_hash: str) -> int:
+    """Give a user a token, of which only the hash is kept; gives its id."""
+    token_id: int = await value(db, _ADD_TOKEN, {"user_id": user_id, "name": name, "key_hash": key_hash})
+    return token_id
 
 
 async def remove_token(db: Connection, key_hash: str) -> None:
@@ -97,3 +128,42 @@ async def remove_token(db: Connection, key_hash: str) -> None:
 async def remove_tokens_named(db: Connection, user_id: int, name: str) -> None:
     """Take back the tokens of a user that have that name."""
     await db.execute(_REMOVE_NAMED, {"user_id": user_id, "name": name})
+
+
+# logins that failed -------------------------------------------------------------------------------------------
+
+WINDOW = timedelta(minutes=5)
+_FAILED = """
+INSERT INTO login_failures AS f (subject) VALUES (%(subject)s)
+ON CONFLICT (subject) DO UPDATE SET
+    failures = CASE WHEN f.since < now() - CAST(%(window)s AS interval) THEN 1 ELSE f.failures + 1 END,
+    since = CASE WHEN f.since < now() - CAST(%(window)s AS interval) THEN now() ELSE f.since END
+"""
+_WAIT = """
+SELECT coalesce(max(extract(epoch FROM since + CAST(%(window)s AS interval) - now())), 0)::float AS seconds
+FROM login_failures
+WHERE subject = ANY(%(subjects)s) AND failures >= %(most)s AND since > now() - CAST(%(window)s AS interval)
+"""
+_FORGET = "DELETE FROM login_failures WHERE since < now() - CAST(%(window)s AS interval)"
+
+
+async def seconds_to_wait(db: Connection, subjects: list[str], most: int) -> float:
+    """How long nobody may try to log in as, or from, any of these: 0 for at once."""
+    seconds: float = await value(db, _WAIT, {"subjects": subjects, "most": most, "window": WINDOW})
+    return seconds
+
+
+async def note_failure(db: Connection, subjects: list[str]) -> None:
+    """Count a login that failed."""
+    for subject in sorted(subjects):
+        await db.execute(_FAILED, {"subject": subject, "window": WINDOW})
+
+
+async def forget_failures(db: Connection, subjects: list[str]) -> None:
+    """A login that succeeded makes good what failed before."""
+    await db.execute("DELETE FROM login_failures WHERE subject = ANY(%(subjects)s)", {"subjects": subjects})
+
+
+async def forget_old_failures(db: Connection) -> None:
+    """Remove what counts no longer."""
+    await db.execute(_FORGET, {"window": WINDOW})

@@ -1,69 +1,74 @@
-"""Log in, log out, and who am I (contract 1.9)."""
+"""Log in and log out (contract 1.9)."""
 
 import asyncio
+import math
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
-from api import bodies, fields
+from api import fields
 from api.authentication import password_fits, token_of
-from api.errors import Invalid, NotAuthenticated
+from api.call import CallDep
+from api.errors import Invalid, NotAuthenticated, Throttled
 from api.fields import Text
-from api.platform import CallerDep, LinksDep, PlatformDep
 from api.responses import json_response
+from api.schemas.people import AuthToken
 from api.tokens import hash_token, new_token
 from db import user_rows
 
-router = APIRouter(tags=["authentication"])
+router = APIRouter(prefix="/auth/token", tags=["authentication"])
 
 CREDENTIALS = {"email": Text(max_length=254), "password": Text(max_length=1024)}
 REFUSED = {"non_field_errors": ["Unable to log in with provided credentials."]}
+FROM_ONE_ADDRESS = 5
+"""So many more failures are borne from one network address, behind which many users may be."""
 
 
-@router.post("/auth/token/login/")
-async def log_in(request: Request, platform: PlatformDep) -> Response:
-    """A token for an e-mail address and its password."""
-    body = await bodies.read(request)
+@router.post(
+    "/login/",
+    operation_id="log_in",
+    responses={200: {"description": "A new token.", "model": AuthToken}},
+    response_model=None,
+    openapi_extra={"requestBody": fields.request_body(fields.object_schema(CREDENTIALS))},
+)
+async def log_in(call: CallDep) -> Response:
+    """A token for an e-mail address and its password. Who fails too often waits. Takes no Idempotency-Key."""
+    body = await call.body()
     try:
         given = fields.parse(CREDENTIALS, body.values)
     except Invalid:
         raise Invalid(REFUSED) from None
-    async with platform.database.single_statements() as db:
-        account = await user_rows.by_email(db, given.get("email", ""))
+    email, password = given.get("email", "").lower(), given.get("password", "")
+    client = call.request.client
+    account_name, origin = f"account {email}", f"address {client.host if client else ''}"
+    most = call.platform.login_attempts
+    async with call.platform.database.single_statements() as db:
+        wait = max(
+            await user_rows.seconds_to_wait(db, [account_name], most),
+            await user_rows.seconds_to_wait(db, [origin], most * FROM_ONE_ADDRESS),
+        )
+        if wait > 0:
+            raise Throttled(math.ceil(wait))
+        account = await user_rows.by_email(db, email)
     password_hash = None if account is None else account.password_hash
     # slow on purpose, so not on the event loop
-    fits = await asyncio.to_thread(password_fits, given.get("password", ""), password_hash)
+    fits = await asyncio.to_thread(password_fits, password, password_hash)
     if account is None or not fits:
+        async with call.platform.database.transaction() as db:
+            await user_rows.note_failure(db, [account_name, origin])
         raise Invalid(REFUSED)
     token, token_hash = new_token()
-    async with platform.database.transaction() as db:
+    async with call.platform.database.transaction() as db:
+        await user_rows.forget_failures(db, [account_name])
         await user_rows.add_token(db, account.id, "login", token_hash)
     return json_response({"auth_token": token})
 
 
-@router.post("/auth/token/logout/", status_code=204)
-async def log_out(request: Request, platform: PlatformDep, caller: CallerDep) -> Response:
+@router.post("/logout/", status_code=204, operation_id="log_out", response_model=None)
+async def log_out(call: CallDep) -> Response:
     """Take back the token that the request carries."""
-    token = token_of(request)
-    if caller is None or token is None:
+    token = token_of(call.request)
+    if call.user is None or token is None:
         raise NotAuthenticated
-    async with platform.database.transaction() as db:
+    async with call.platform.database.transaction() as db:
         await user_rows.remove_token(db, hash_token(token))
     return Response(status_code=204)
-
-
-@router.get("/users/me/")
-async def me(caller: CallerDep, links: LinksDep) -> Response:
-    """The user whose token the request carries."""
-    if caller is None:
-        raise NotAuthenticated
-    return json_response(
-        {
-            "id": caller.id,
-            "name": caller.name,
-            "details": links.user(caller.id),
-            "image": None,
-            "identifications": [],
-            "email": caller.email,
-            "user_permissions": [],
-        }
-    )

@@ -1,157 +1,113 @@
-"""Capture sets: make, edit, list and delete them, and fill them with captures (contract 1.11; domain 2)."""
+"""Capture sets: what they are, and how they are filled (contract 1.11; domain 2)."""
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Response
+from typing_extensions import TypedDict
 
-from api import bodies, fields, permissions, queries
+from api import fields, permissions, queries
+from api.call import Answer, Call, CallDep
 from api.errors import Invalid, NotFound
-from api.fields import Choice, Document, Field, Reference, Text
-from api.links import Links
-from api.paging import envelope
-from api.platform import CallerDep, LinksDep, Platform, PlatformDep
-from api.representations import capture_set
-from api.responses import json_response
-from db import capture_set_pages, capture_set_rows, job_rows
+from api.fields import Choice, Document, Integer, Reference, Text
+from api.filters import Choice as ChoiceFilter
+from api.filters import Sort
+from api.request_ids import current_request_id
+from api.resource import Resource
+from api.routes.jobs import starting
+from api.schemas import places as schema
+from api.view import View
+from db import capture_set_pages, capture_set_rows, job_rows, writing
 from db.connections import Connection, Row
-from db.user_rows import User
 from monitoring import sampling
 
-router = APIRouter(prefix="/captures/collections", tags=["capture sets"])
 
-FIELDS: dict[str, Field] = {
-    "name": Text(required=True, max_length=255),
-    "description": Text(blank=True),
-    "project": Reference(required=True),
-    "method": Choice(choices=tuple(sampling.METHODS)),
-    "kwargs": Document(),
-}
+class JobStarted(TypedDict):
+    job_id: int
+    project_id: int
 
 
-@router.get("/")
-async def list_capture_sets(
-    request: Request, platform: PlatformDep, caller: CallerDep, links: LinksDep
-) -> Response:
-    """Capture sets that the caller may see, a page at a time."""
-    limit, offset = queries.page(request)
-    project_id = queries.integer(request, "project_id", maximum=2**63 - 1)
-    viewer = platform.viewer(caller)
-    async with platform.database.single_statements() as db:
-        count = await capture_set_pages.count(db, viewer, project_id)
-        rows = await capture_set_pages.page(db, viewer, project_id, limit=limit, offset=offset)
-    may_create = permissions.may(caller, "create_sourceimagecollection", project_id)
-    page = envelope(
-        request,
-        [capture_set(row, caller, links) for row in rows],
-        count=count,
-        limit=limit,
-        offset=offset,
-        permissions=["create"] if may_create else [],
-    )
-    return json_response(page)
+class CaptureSets(Resource):
+    path = "captures/collections"
+    one = "capture set"
+    many = "capture sets"
+    noun = "sourceimagecollection"
+    listing = capture_set_pages.CAPTURE_SETS
+    item_schema = schema.CaptureSet
+    detail_schema = schema.CaptureSet
+    fields = {
+        "name": Text(required=True, max_length=255),
+        "description": Text(blank=True),
+        "project": Reference(required=True, table="projects"),
+        "method": Choice(choices=tuple(sampling.METHODS)),
+        "kwargs": Document(),
+    }
+    project_field = "project"
+    columns = {"project": "project_id"}
+    filters = {"method": ChoiceFilter("t.method", choices=tuple(sampling.METHODS))}
+    orderings = {
+        "id": Sort("t.id"),
+        "name": Sort("t.name"),
+        "method": Sort("t.method"),
+        "source_images_count": Sort("t.images_count"),
+        "created_at": Sort("t.created_at"),
+        "updated_at": Sort("t.updated_at"),
+    }
+    searched = ("t.name",)
 
+    def item(self, row: Row, view: View) -> Any:
+        return schema.capture_set(row, view)
 
-@router.post("/", status_code=201)
-async def create_capture_set(
-    request: Request, platform: PlatformDep, caller: CallerDep, links: LinksDep
-) -> Response:
-    """Make a capture set; it is empty until it is populated."""
-    permissions.require_somebody(caller)
-    body = await bodies.read(request)
-    values = _parse(body.values, "full", {}, partial=False)
-    async with platform.database.transaction() as db:
-        await _check_project(db, values)
-        permissions.require(caller, "create_sourceimagecollection", values["project"])
-        set_id = await capture_set_rows.insert(db, values)
-        row = await _visible(db, platform, caller, set_id)
-    return json_response(capture_set(row, caller, links), 201)
+    async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
+        """Method and kwargs against each other, as they will be then."""
+        if "kwargs" in values:
+            # null is what clients send for a field left empty, be it one of another method
+            values["kwargs"] = {name: each for name, each in values["kwargs"].items() if each is not None}
+        if "kwargs" in values or "method" in values:
+            before: Row = {"method": "full", "kwargs": {}} if row is None else row
+            after = {**before, **values}
+            _check_sampling(after["method"], after["kwargs"])
 
+    async def populate(self, item_id: str, call: CallDep) -> Response:
+        """Start a job that fills the capture set by its sampling method."""
 
-@router.get("/{set_id}/")
-async def get_capture_set(set_id: str, platform: PlatformDep, caller: CallerDep, links: LinksDep) -> Response:
-    """One capture set, with its counts and the jobs that filled it."""
-    async with platform.database.single_statements() as db:
-        row = await _visible(db, platform, caller, set_id)
-    return json_response(capture_set(row, caller, links))
+        async def act(db: Connection, row: Row) -> Answer:
+            values = {
+                "name": f"Populate captures for collection {row['id']}",
+                "project_id": row["project_id"],
+                "source_image_collection_id": row["id"],
+                "job_type_key": "populate_captures_collection",
+            }
+            job_id = await job_rows.insert(db, values, [], start=True, request_id=current_request_id())
+            body = {"job_id": job_id, "project_id": row["project_id"]}
+            return Answer(body, then=starting(call, job_id))
 
+        return await self.act_on(call, item_id, "populate_sourceimagecollection", act)
 
-@router.put("/{set_id}/")
-async def replace_capture_set(
-    set_id: str, request: Request, platform: PlatformDep, caller: CallerDep, links: LinksDep
-) -> Response:
-    """Change a capture set; which captures are in it changes when it is populated next."""
-    return await _edit(set_id, request, platform, caller, links, partial=False)
+    async def add(self, item_id: str, call: CallDep) -> Response:
+        """Put one capture into the set."""
+        return await self._with_capture(item_id, call, "add", capture_set_rows.add)
 
+    async def remove_capture(self, item_id: str, call: CallDep) -> Response:
+        """Take one capture out of the set."""
+        return await self._with_capture(item_id, call, "remove", capture_set_rows.remove)
 
-@router.patch("/{set_id}/")
-async def edit_capture_set(
-    set_id: str, request: Request, platform: PlatformDep, caller: CallerDep, links: LinksDep
-) -> Response:
-    """Change what is sent of a capture set."""
-    return await _edit(set_id, request, platform, caller, links, partial=True)
+    async def _with_capture(self, item_id: str, call: Call, verb: str, change: Any) -> Response:
+        permissions.require_somebody(call.user)
+        given = (await call.body()).values.get("source_image", queries.last(call.request, "source_image"))
+        wanted = {} if given is None else {"source_image": given}
+        values = fields.parse({"source_image": Reference(required=True, table="source_images")}, wanted)
 
+        async def act(db: Connection, row: Row) -> Answer:
+            capture_id = values["source_image"]
+            await capture_set_rows.lock(db, row["id"])
+            named = [("source_image", "source_images", capture_id)]
+            if await writing.missing(db, named, row["project_id"]):
+                raise NotFound
+            total = await change(db, row["id"], capture_id)
+            return Answer({"collection": row["id"], "total_images": total})
 
-async def _edit(
-    set_id: str, request: Request, platform: Platform, caller: User | None, links: Links, *, partial: bool
-) -> Response:
-    body = await bodies.read(request)
-    async with platform.database.transaction() as db:
-        row = await _visible(db, platform, caller, set_id)
-        permissions.require(caller, "update_sourceimagecollection", row["project_id"])
-        values = _parse(body.values, row["method"], row["kwargs"], partial=partial)
-        await _check_project(db, values)
-        if values.get("project", row["project_id"]) != row["project_id"]:
-            raise Invalid({"project": ["A capture set cannot move to another project."]})
-        await capture_set_rows.update(db, row["id"], values)
-        row = await _visible(db, platform, caller, row["id"])
-    return json_response(capture_set(row, caller, links))
-
-
-@router.delete("/{set_id}/", status_code=204)
-async def delete_capture_set(set_id: str, platform: PlatformDep, caller: CallerDep) -> Response:
-    """Remove a capture set; its captures stay."""
-    async with platform.database.transaction() as db:
-        row = await _visible(db, platform, caller, set_id)
-        permissions.require(caller, "delete_sourceimagecollection", row["project_id"])
-        await capture_set_rows.delete(db, row["id"])
-    return Response(status_code=204)
-
-
-@router.post("/{set_id}/populate/")
-async def populate_capture_set(set_id: str, platform: PlatformDep, caller: CallerDep) -> Response:
-    """Start a job that fills the capture set by its sampling method."""
-    async with platform.database.transaction() as db:
-        row = await _visible(db, platform, caller, set_id)
-        permissions.require(caller, "populate_sourceimagecollection", row["project_id"])
-        values = {
-            "name": f"Populate captures for collection {row['id']}",
-            "project_id": row["project_id"],
-            "source_image_collection_id": row["id"],
-            "job_type_key": "populate_captures_collection",
-        }
-        job_id = await job_rows.insert(db, values, [], start=True)
-        launch = await job_rows.launch(db, job_id)
-    await platform.launcher.start(launch)
-    return json_response({"job_id": job_id, "project_id": row["project_id"]})
-
-
-async def _visible(db: Connection, platform: Platform, caller: User | None, set_id: str | int) -> Row:
-    number = queries.row_id(set_id)
-    row = await capture_set_pages.detail(db, platform.viewer(caller), number)
-    if row is None:
-        raise NotFound
-    return row
-
-
-def _parse(body: dict[str, Any], method: str, kwargs: dict[str, Any], *, partial: bool) -> dict[str, Any]:
-    """The values of a body, with method and kwargs checked against each other as they will be then."""
-    values = fields.parse(FIELDS, body, partial=partial)
-    if "kwargs" in values:
-        # null is what clients send for a field left empty, be it one of another method
-        values["kwargs"] = {name: value for name, value in values["kwargs"].items() if value is not None}
-    if "kwargs" in values or "method" in values:
-        _check_sampling(values.get("method", method), values.get("kwargs", kwargs))
-    return values
+        # no role holds it (contract 1.8): superusers alone
+        return await self.act_on(call, item_id, f"{verb}_capture_sourceimagecollection", act)
 
 
 def _check_sampling(method: str, kwargs: dict[str, Any]) -> None:
@@ -164,7 +120,29 @@ def _check_sampling(method: str, kwargs: dict[str, Any]) -> None:
         raise Invalid({"kwargs": [str(error)]}) from error
 
 
-async def _check_project(db: Connection, values: dict[str, Any]) -> None:
-    project_id = values.get("project")
-    if project_id is not None and not await capture_set_rows.project_exists(db, project_id):
-        raise Invalid({"project": [fields.does_not_exist(project_id)]})
+sets = CaptureSets()
+router = sets.router()
+router.add_api_route(
+    "/{item_id}/populate/",
+    sets.populate,
+    methods=["POST"],
+    operation_id="populate_capture_set",
+    summary="Fill a capture set",
+    responses={200: {"description": "The job that fills it.", "model": JobStarted}},
+    response_model=None,
+)
+_SOURCE_IMAGE = fields.request_body(fields.object_schema({"source_image": Integer(required=True)}))
+for _path, _action, _operation_id, _summary in (
+    ("add", sets.add, "add_to_capture_set", "Put a capture into a set"),
+    ("remove", sets.remove_capture, "remove_from_capture_set", "Take a capture out of a set"),
+):
+    router.add_api_route(
+        f"/{{item_id}}/{_path}/",
+        _action,
+        methods=["POST"],
+        operation_id=_operation_id,
+        summary=_summary,
+        responses={200: {"description": "How many are in it then.", "model": schema.CapturesInSet}},
+        response_model=None,
+        openapi_extra={"requestBody": _SOURCE_IMAGE},
+    )

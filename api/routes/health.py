@@ -1,27 +1,76 @@
 """Is the process up, and can it do its work? For orchestrators; no version prefix, no token."""
 
-from fastapi import APIRouter, Response
-from psycopg import Error as DatabaseError
+from importlib.metadata import version
 
-from api.platform import PlatformDep
+from fastapi import APIRouter, Request, Response
+from psycopg import Error as DatabaseError
+from typing_extensions import TypedDict
+
+from api.platform import Platform
 from api.responses import json_response
+from db import schema
 from db.connections import value
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/livez")
+class Alive(TypedDict):
+    status: str
+
+
+class Ready(TypedDict):
+    """`ok`; `degraded` where requests are taken and carried over later; `unavailable`."""
+
+    status: str
+    reasons: list[str]
+
+
+class Version(TypedDict):
+    name: str
+    version: str
+    api: str
+    database_revision: str
+
+
+@router.get("/livez", operation_id="get_livez", response_model=Alive)
 async def alive() -> Response:
     """The process answers."""
     return json_response({"status": "ok"})
 
 
-@router.get("/readyz")
-async def ready(platform: PlatformDep) -> Response:
-    """The database answers; without Temporal requests are still taken, and carried over later."""
+@router.get(
+    "/readyz",
+    operation_id="get_readyz",
+    response_model=Ready,
+    responses={503: {"description": "Requests would fail.", "model": Ready}},
+)
+async def ready(request: Request) -> Response:
+    """Database and Temporal answer. Without Temporal requests are still taken, and carried over later."""
+    platform: Platform = request.app.state.platform
+    newest = schema.newest()
     try:
         async with platform.database.single_statements() as db:
-            await value(db, "SELECT 1 AS one", {})
-    except DatabaseError:
-        return json_response({"status": "unavailable", "reasons": ["database"]}, 503)
-    return json_response({"status": "ok"})
+            revision = await value(db, "SELECT max(version_num) AS revision FROM alembic_version", {})
+    except DatabaseError as error:
+        reason = f"the database cannot be used: {type(error).__name__}"
+        return json_response({"status": "unavailable", "reasons": [reason]}, 503)
+    if revision != newest:
+        reason = f"the database is at revision {revision}, {newest} is needed: nightjar doctor --fix"
+        return json_response({"status": "unavailable", "reasons": [reason]}, 503)
+    if not await platform.launcher.reachable():
+        reason = "Temporal cannot be reached: jobs are taken, and start when it is back"
+        return json_response({"status": "degraded", "reasons": [reason]})
+    return json_response({"status": "ok", "reasons": []})
+
+
+@router.get("/version", operation_id="get_version", response_model=Version)
+async def get_version() -> Response:
+    """What runs here."""
+    return json_response(
+        {
+            "name": "nightjar",
+            "version": version("nightjar"),
+            "api": "v2",
+            "database_revision": schema.newest(),
+        }
+    )

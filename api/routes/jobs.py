@@ -1,280 +1,316 @@
 """Create, list, edit and delete jobs; run, retry and cancel them (contract 1.1 to 1.8)."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import secrets
+import time
+from collections.abc import Mapping
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Response
 
-from api import bodies, fields, permissions, queries
-from api.errors import Invalid, NotFound, PermissionDenied
-from api.fields import Boolean, Document, Field, Integer, Reference, Slug, Text
-from api.links import Links
+from api import permissions, queries
+from api.call import Answer, Call, CallDep
+from api.errors import Invalid, PermissionDenied
+from api.fields import Boolean, Document, Integer, Reference, Slug, Text
+from api.filters import Choice, Exactly, OneOf, Sort
+from api.filters import Row as RowFilter
 from api.paging import envelope
-from api.platform import CallerDep, LinksDep, Platform, PlatformDep
-from api.representations import job_detail, job_in_list
+from api.request_ids import current_request_id
+from api.resource import Resource
 from api.responses import json_response
-from db import job_pages, job_rows
-from db.connections import Connection
-from db.job_pages import JobColumns, JobFilter
-from db.user_rows import User
+from api.schemas import jobs as schema
+from api.view import View
+from db import job_pages, job_rows, project_rows
+from db.connections import Connection, Row
+from db.listing import Condition, Wanted
 from jobs import delay
+from jobs.job_type import NAMES
 from jobs.status import Status
+from monitoring.projects import FEATURE_FLAGS
 from workflows.registry import JOB_TYPES
-
-router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 DEFAULT_TYPE = "ml"
 LOG_LINES = 1000
 MOST_LOG_LINES = 5000
+DISPATCH_MODES = ("internal", "sync_api", "async_api")
+LONGEST_CUTOFF = 24 * 366 * 1000
+"""Hours; no job is older."""
+NO_ASYNC_PATIENCE = 60.0
+"""Seconds that `?no_async` waits for a job."""
 
-FIELDS: dict[str, Field] = {
-    "name": Text(required=True, max_length=255),
-    "delay": Integer(required=True),
-    "limit": Integer(nullable=True),
-    "shuffle": Boolean(form_default=False),
-    "project_id": Reference(required=True),
-    "deployment_id": Reference(nullable=True),
-    "source_image_single_id": Reference(nullable=True),
-    "source_image_collection_id": Reference(nullable=True),
-    "pipeline_id": Reference(nullable=True),
-    "job_type_key": Slug(),
-    "params": Document(nullable=True),
-}
-FILTERS = (
-    "project_id",
-    "deployment_id",
-    "source_image_collection_id",
-    "source_image_single_id",
-    "pipeline_id",
-)
+MAY_NOT_RUN = "You do not have permission to run this job."
+
+_OPEN = """t.status NOT IN ('SUCCESS', 'FAILURE', 'REVOKED') AND NOT EXISTS (
+    SELECT 1 FROM job_stages g
+    WHERE g.job_id = t.id AND g.key = 'results' AND g.status IN ('SUCCESS', 'FAILURE', 'REVOKED')
+)"""
+_NOT_LONG_FAILED = """NOT (
+    t.status IN ('FAILURE', 'REVOKED', 'UNKNOWN')
+    AND coalesce(t.finished_at, t.updated_at) < now() - make_interval(hours => %(cutoff_hours)s)
+)"""
+_PIPELINE = "(SELECT l.{} FROM pipelines l WHERE l.id = t.pipeline_id)"
+_NAME_OF = "(SELECT n.name FROM {} n WHERE n.id = t.{})"
 
 
-@router.get("/")
-async def list_jobs(request: Request, platform: PlatformDep, caller: CallerDep, links: LinksDep) -> Response:
-    """Jobs that the caller may see, newest first, a page at a time."""
-    limit, offset = queries.page(request)
-    wanted = _wanted(request)
-    viewer = platform.viewer(caller)
+class Jobs(Resource):
+    path = "jobs"
+    one = "job"
+    many = "jobs"
+    noun = "job"
+    listing = job_pages.JOBS
+    item_schema = schema.JobInList
+    detail_schema = schema.Job
+    fields = {
+        "name": Text(required=True, max_length=255),
+        "delay": Integer(required=True, help_text="Seconds to wait before the work."),
+        "limit": Integer(nullable=True, help_text="Limit the number of images to process"),
+        "shuffle": Boolean(form_default=False, help_text="Process images in a random order"),
+        "project_id": Reference(required=True, table="projects", label="Project"),
+        "deployment_id": Reference(nullable=True, table="deployments", label="Deployment"),
+        "source_image_single_id": Reference(nullable=True, table="source_images", label="Source Image"),
+        "source_image_collection_id": Reference(
+            nullable=True, table="source_image_collections", label="Capture Set"
+        ),
+        "pipeline_id": Reference(nullable=True, table="pipelines", label="Pipeline"),
+        "job_type_key": Slug(help_text="One of: " + ", ".join(JOB_TYPES)),
+        "params": Document(nullable=True),
+    }
+    filters = {
+        "status": Choice("t.status", choices=[str(status) for status in Status]),
+        "project": RowFilter("t.project_id", table="projects"),
+        "deployment": RowFilter("t.deployment_id", table="deployments"),
+        "source_image_collection": RowFilter(
+            "t.source_image_collection_id", table="source_image_collections"
+        ),
+        "source_image_single": RowFilter("t.source_image_single_id", table="source_images"),
+        "pipeline": RowFilter("t.pipeline_id", table="pipelines"),
+        "job_type_key": Choice("t.job_type_key", choices=tuple(NAMES)),
+        "dispatch_mode": Choice("t.dispatch_mode", choices=DISPATCH_MODES),
+        "pipeline__slug": Exactly(_PIPELINE.format("slug")),
+        "pipeline__slug__in": OneOf(_PIPELINE.format("slug")),
+    }
+    orderings = {
+        "name": Sort("t.name"),
+        "created_at": Sort("t.created_at"),
+        "updated_at": Sort("t.updated_at"),
+        "status": Sort("t.status"),
+        "started_at": Sort("t.started_at", nullable=True),
+        "finished_at": Sort("t.finished_at", nullable=True),
+        "project": Sort(_NAME_OF.format("projects", "project_id"), nullable=True),
+        "deployment": Sort(_NAME_OF.format("deployments", "deployment_id"), nullable=True),
+        "source_image_collection": Sort(
+            _NAME_OF.format("source_image_collections", "source_image_collection_id"), nullable=True
+        ),
+        "pipeline": Sort(_PIPELINE.format("name"), nullable=True),
+    }
+    searched = ("t.name", _PIPELINE.format("name"))
 
-    async def count_all() -> int:
-        async with platform.database.single_statements() as db:
-            return await job_pages.count(db, viewer, wanted)
+    def item(self, row: Row, view: View) -> Any:
+        return schema.in_list(row, view)
 
-    async def read_page() -> Sequence[JobColumns]:
-        async with platform.database.single_statements() as db:
-            return await job_pages.page(db, viewer, wanted, limit=limit, offset=offset)
+    def detail(self, row: Row, view: View) -> Any:
+        return schema.detail(row, view)
 
-    # side by side: counting a hundred thousand jobs takes longer than reading twenty
-    count, rows = await asyncio.gather(count_all(), read_page())
-    project_id = wanted.equals.get("project_id")
-    may_create = permissions.may(caller, "create_job", project_id)
-    page = envelope(
-        request,
-        [job_in_list(row, caller, links) for row in rows],
-        count=count,
-        limit=limit,
-        offset=offset,
-        permissions=["create"] if may_create else [],
-    )
-    return json_response(page)
+    async def wanted(self, call: Call, *, in_list: bool = False) -> Wanted:
+        found = await super().wanted(call, in_list=in_list)
+        more: list[Condition] = []
+        hours = queries.integer(call.request, "cutoff_hours")
+        if hours is not None and hours < LONGEST_CUTOFF:
+            more.append(Condition(_NOT_LONG_FAILED, {"cutoff_hours": hours}))
+        if queries.flag(call.request, "incomplete_only"):
+            more.append(Condition(_OPEN))
+        return Wanted(found.project_id, (*found.conditions, *more), found.order)
 
+    def more(self, call: Call) -> dict[str, Any]:
+        if call.request.method != "GET":
+            return {"logs_limit": LOG_LINES}
+        most = queries.integer(
+            call.request, "logs_limit", default=LOG_LINES, minimum=1, maximum=MOST_LOG_LINES
+        )
+        return {"logs_limit": most}
 
-def _wanted(request: Request) -> JobFilter:
-    equals: dict[str, Any] = {}
-    for column in FILTERS:
-        name = column if column == "project_id" else column.removesuffix("_id")
-        number = queries.integer(request, name, maximum=2**63 - 1)
-        if number is not None:
-            equals[column] = number
-    for name, choices in (("status", list(Status)), ("job_type_key", list(JOB_TYPES))):
-        value = queries.last(request, name)
-        if value:
-            if value not in choices:
-                message = f"Select a valid choice. {value} is not one of the available choices."
-                raise Invalid({name: [message]})
-            equals[name] = value
-    return JobFilter(equals)
+    async def list(self, call: CallDep) -> Response:
+        """Jobs that the caller may see, newest first, a page at a time.
 
+        With `ids_only` a worker's poll: one job, or `limit`, in random order, by id and pipeline alone.
+        """
+        if not queries.flag(call.request, "ids_only"):
+            return await super().list(call)
+        given = queries.last(call.request, "limit") or queries.last(call.request, "page_size")
+        limit = queries.natural(given) or 1
+        limit, offset = min(limit, queries.MOST_LIMIT), queries.page(call.request)[1]
+        wanted = await self.wanted(call, in_list=True)
+        listing = job_pages.briefly(secrets.token_hex(8))
+        async with call.platform.database.single_statements() as db:
+            count = await listing.count(db, call.viewer, wanted)
+            rows = await listing.page(db, call.viewer, wanted, limit=limit, offset=offset)
+        view = View(call.user, call.links)
+        return envelope(
+            call.request,
+            [schema.briefly(row, view) for row in rows],
+            count=count,
+            limit=limit,
+            offset=offset,
+            permissions=["create"] if self.may_create(call, wanted.project_id) else [],
+        )
 
-@router.post("/", status_code=201)
-async def create_job(request: Request, platform: PlatformDep, caller: CallerDep, links: LinksDep) -> Response:
-    """Make a job; with `?start_now` also run it."""
-    start = queries.flag(request, "start_now")
-    permissions.require_somebody(caller)
-    body = await bodies.read(request)
-    values = fields.parse(FIELDS, body.values, form=body.form)
-    values.setdefault("job_type_key", DEFAULT_TYPE)
-    _check_type(values)
-    async with platform.database.transaction() as db:
-        await _check_references(db, values)
-        permissions.require(caller, "create_job", values["project_id"])
-        if start:
-            _check_may_run(caller, values)
-        stages = [delay.snapshot(values["delay"])] if values["delay"] else []
-        job_id = await job_rows.insert(db, values, stages, start=start)
-        launch = await job_rows.launch(db, job_id) if start else None
-        job = await _visible(db, platform, caller, job_id)
-    if launch is not None:
-        await platform.launcher.start(launch)
-    answer = job_detail(job, caller, links)
-    return json_response(answer, 201, {"Location": answer["details"]})
-
-
-@router.get("/{job_id}/")
-async def get_job(
-    job_id: str, request: Request, platform: PlatformDep, caller: CallerDep, links: LinksDep
-) -> Response:
-    """One job, with how far each of its stages is and its newest log lines."""
-    most = queries.integer(request, "logs_limit", default=LOG_LINES, minimum=1, maximum=MOST_LOG_LINES)
-    async with platform.database.single_statements() as db:
-        job = await _visible(db, platform, caller, job_id, request=request, logs_limit=most or LOG_LINES)
-    return json_response(job_detail(job, caller, links))
-
-
-@router.put("/{job_id}/")
-async def replace_job(
-    job_id: str, request: Request, platform: PlatformDep, caller: CallerDep, links: LinksDep
-) -> Response:
-    """Change a job; `name`, `delay` and `project_id` are needed, other fields left out keep their values."""
-    return await _edit(job_id, request, platform, caller, links, partial=False)
-
-
-@router.patch("/{job_id}/")
-async def edit_job(
-    job_id: str, request: Request, platform: PlatformDep, caller: CallerDep, links: LinksDep
-) -> Response:
-    """Change what is sent of a job."""
-    return await _edit(job_id, request, platform, caller, links, partial=True)
-
-
-async def _edit(
-    job_id: str, request: Request, platform: Platform, caller: User | None, links: Links, *, partial: bool
-) -> Response:
-    body = await bodies.read(request)
-    async with platform.database.transaction() as db:
-        job = await _visible(db, platform, caller, job_id, request=request)
-        permissions.require(caller, "update_job", job["project_id"])
-        values = fields.parse(FIELDS, body.values, partial=partial, form=body.form)
-        if not partial:
-            values.setdefault("job_type_key", job["job_type_key"])
-        _check_type(values)
-        await _check_references(db, values)
-        if values.get("project_id", job["project_id"]) != job["project_id"]:
-            raise NotFound  # the project of a body also narrows what is found: jobs cannot move
-        if (
-            Status(job["status"]).is_active
-            and values.get("job_type_key", job["job_type_key"]) != job["job_type_key"]
-        ):
+    async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
+        if row is None:
+            values.setdefault("job_type_key", DEFAULT_TYPE)
+        key = values.get("job_type_key")
+        if key is not None:
+            check_type(key)
+        if row is None:
+            if queries.flag(call.request, "start_now"):
+                require_may_run(call, values, MAY_NOT_RUN)
+        elif Status(row["status"]).is_active and key is not None and key != row["job_type_key"]:
             raise Invalid({"job_type_key": ["The type of a running job cannot be changed."]})
-        await job_rows.update(db, job["id"], values)
-        if not job["stages"] and values.get("delay"):
-            await job_rows.seed_delay(db, job["id"], values["delay"])
-        job = await _visible(db, platform, caller, job["id"])
-    return json_response(job_detail(job, caller, links))
+
+    async def insert(self, db: Connection, call: Call, values: dict[str, Any]) -> int:
+        start = queries.flag(call.request, "start_now")
+        mode = await self._dispatch_mode(db, values)
+        stages = [delay.snapshot(values["delay"])] if values["delay"] else []
+        return await job_rows.insert(
+            db, {**values, **mode}, stages, start=start, request_id=current_request_id()
+        )
+
+    async def _dispatch_mode(self, db: Connection, values: Mapping[str, Any]) -> dict[str, str]:
+        """How the work of a job with a pipeline is handed out (contract 4.1): decided once."""
+        if values.get("pipeline_id") is None:
+            return {}
+        name = "async_pipeline_workers"
+        by_workers = await project_rows.flag(db, values["project_id"], name, FEATURE_FLAGS[name])
+        return {"dispatch_mode": "async_api" if by_workers else "sync_api"}
+
+    async def made(self, call: Call, row: Row) -> Answer:
+        answer = await super().made(call, row)
+        if not queries.flag(call.request, "start_now"):
+            return answer
+        return Answer(answer.body, answer.status, answer.headers, then=starting(call, row["id"]))
+
+    async def update(self, db: Connection, call: Call, row: Row, values: dict[str, Any]) -> None:
+        mode: dict[str, str] = {}
+        if not row["stages"]:
+            if row["dispatch_mode"] == "internal":
+                mode = await self._dispatch_mode(db, {"project_id": row["project_id"], **values})
+            if values.get("delay"):
+                await job_rows.seed_delay(db, row["id"], values["delay"])
+        await job_rows.update(db, row["id"], {**values, **mode})
+
+    async def remove(self, db: Connection, call: Call, row: Row) -> None:
+        workflow = await job_rows.delete(db, row["id"])
+        call.request.state.workflow = workflow
+
+    async def delete(self, item_id: str, call: CallDep) -> Response:
+        """Remove a job, its stages and its log; a run that is under way ends."""
+        response = await super().delete(item_id, call)
+        workflow = call.request.state.workflow
+        if workflow is not None:
+            await call.platform.launcher.terminate(workflow, "The job was deleted")
+        return response
+
+    # actions --------------------------------------------------------------------------------------------------
+
+    async def run(self, item_id: str, call: CallDep) -> Response:
+        """Run a job (add it to the queue). One that is under way goes on as it is.
+
+        With `no_async` the answer comes when the job is over, or after a minute.
+        """
+        return await self._ask_to_run(item_id, call, again=False)
+
+    async def retry(self, item_id: str, call: CallDep) -> Response:
+        """Run a job once more, from the start. One that is under way goes on as it is.
+
+        With `no_async` the answer comes when the job is over, or after a minute.
+        """
+        return await self._ask_to_run(item_id, call, again=True)
+
+    async def _ask_to_run(self, item_id: str, call: Call, *, again: bool) -> Response:
+        async def act(db: Connection, row: Row) -> Answer:
+            require_may_run(call, row)
+            check_type(row["job_type_key"])
+            stages = JOB_TYPES[row["job_type_key"]].snapshots(row["delay"])
+            asked = await job_rows.ask_to_run(
+                db, row["id"], stages, again=again, request_id=current_request_id()
+            )
+            row = await self.find(db, call, row["id"])
+            body = self.detail(row, View(call.user, call.links))
+            return Answer(body, then=starting(call, row["id"]) if asked.changed else None)
+
+        response = await self.act_on(call, item_id, None, act)
+        if not queries.flag(call.request, "no_async"):
+            return response
+        return await self._when_over(item_id, call)
+
+    async def _when_over(self, item_id: str, call: Call) -> Response:
+        """The job when its run is over; as it is then, if that takes too long."""
+        until, pause = time.monotonic() + NO_ASYNC_PATIENCE, 0.02
+        while True:
+            async with call.platform.database.single_statements() as db:
+                row = await self.find(db, call, item_id)
+            if not Status(row["status"]).is_active or time.monotonic() > until:
+                return json_response(self.detail(row, View(call.user, call.links)))
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, 0.5)
+
+    async def cancel(self, item_id: str, call: CallDep) -> Response:
+        """Cancel a job (terminate the background task). One that is over stays as it ended."""
+
+        async def act(db: Connection, row: Row) -> Answer:
+            require_may_run(call, row)
+            asked = await job_rows.ask_to_cancel(db, row["id"], request_id=current_request_id())
+            row = await self.find(db, call, row["id"])
+            body = self.detail(row, View(call.user, call.links))
+            launcher, workflow = call.platform.launcher, asked.workflow
+            if workflow is None:
+                return Answer(body)
+            if asked.status is Status.REVOKED:
+                return Answer(body, then=lambda: launcher.terminate(workflow, "Cancelled before it began"))
+            return Answer(body, then=lambda: launcher.cancel(workflow))
+
+        return await self.act_on(call, item_id, None, act)
 
 
-@router.delete("/{job_id}/", status_code=204)
-async def delete_job(job_id: str, request: Request, platform: PlatformDep, caller: CallerDep) -> Response:
-    """Remove a job, its stages and its log; a run that is under way ends."""
-    async with platform.database.transaction() as db:
-        job = await _visible(db, platform, caller, job_id, request=request)
-        permissions.require(caller, "delete_job", job["project_id"])
-        workflow = await job_rows.delete(db, job["id"])
-    if workflow is not None:
-        await platform.launcher.terminate(workflow, "The job was deleted")
-    return Response(status_code=204)
-
-
-@router.post("/{job_id}/run/")
-async def run_job(
-    job_id: str, request: Request, platform: PlatformDep, caller: CallerDep, links: LinksDep
-) -> Response:
-    """Run a job (add it to the queue). One that is under way goes on as it is."""
-    return await _ask_to_run(job_id, request, platform, caller, links, again=False)
-
-
-@router.post("/{job_id}/retry/")
-async def retry_job(
-    job_id: str, request: Request, platform: PlatformDep, caller: CallerDep, links: LinksDep
-) -> Response:
-    """Run a job once more, from the start. One that is under way goes on as it is."""
-    return await _ask_to_run(job_id, request, platform, caller, links, again=True)
-
-
-async def _ask_to_run(
-    job_id: str, request: Request, platform: Platform, caller: User | None, links: Links, *, again: bool
-) -> Response:
-    async with platform.database.transaction() as db:
-        job = await _visible(db, platform, caller, job_id, request=request)
-        _check_may_run(caller, job, detail=None)
-        _check_type(job)
-        stages = JOB_TYPES[job["job_type_key"]].snapshots(job["delay"])
-        asked = await job_rows.ask_to_run(db, job["id"], stages, again=again)
-        launch = await job_rows.launch(db, job["id"]) if asked.changed else None
-        job = await _visible(db, platform, caller, job["id"])
-    if launch is not None:
-        await platform.launcher.start(launch)
-    return json_response(job_detail(job, caller, links))
-
-
-@router.post("/{job_id}/cancel/")
-async def cancel_job(
-    job_id: str, request: Request, platform: PlatformDep, caller: CallerDep, links: LinksDep
-) -> Response:
-    """Cancel a job (terminate the background task). One that is over stays as it ended."""
-    async with platform.database.transaction() as db:
-        job = await _visible(db, platform, caller, job_id, request=request)
-        _check_may_run(caller, job, detail=None)
-        asked = await job_rows.ask_to_cancel(db, job["id"])
-        job = await _visible(db, platform, caller, job["id"])
-    if asked.workflow is not None:
-        if asked.status is Status.REVOKED:
-            await platform.launcher.terminate(asked.workflow, "Cancelled before it began")
-        else:
-            await platform.launcher.cancel(asked.workflow)
-    return json_response(job_detail(job, caller, links))
-
-
-async def _visible(
-    db: Connection,
-    platform: Platform,
-    caller: User | None,
-    job_id: str | int,
-    *,
-    request: Request | None = None,
-    logs_limit: int = LOG_LINES,
-) -> JobColumns:
-    """The job, if the caller may see it and it is of the project that the request names; else NotFound."""
-    project_id = None if request is None else queries.integer(request, "project_id", maximum=2**63 - 1)
-    number = queries.row_id(job_id)
-    viewer = platform.viewer(caller)
-    job = await job_pages.detail(db, viewer, number, logs_limit=logs_limit, project_id=project_id)
-    if job is None:
-        raise NotFound
-    return job
-
-
-def _check_type(values: Mapping[str, Any]) -> None:
-    key = values.get("job_type_key")
-    if key is not None and key not in JOB_TYPES:
+def check_type(key: str) -> None:
+    """Raises Invalid for a type of job that does not run here."""
+    if key not in JOB_TYPES:
         known = ", ".join(JOB_TYPES)
         raise Invalid({"job_type_key": [f'"{key}" is not a type of job that runs here: {known}.']})
 
 
-async def _check_references(db: Connection, values: dict[str, Any]) -> None:
-    field = await job_rows.missing_reference(db, values)
-    if field is not None:
-        raise Invalid({field: [fields.does_not_exist(values[field])]})
-
-
-def _check_may_run(
-    caller: User | None,
-    job: Any,
-    detail: str | None = "You do not have permission to run this job.",
-) -> None:
+def require_may_run(call: Call, job: Mapping[str, Any], detail: str | None = None) -> None:
+    """Raises PermissionDenied, with that detail, for who may not run, retry or cancel a job."""
     permission = permissions.run_permission(job["job_type_key"], job.get("source_image_single_id"))
-    if detail is None or caller is None:
-        permissions.require(caller, permission, job["project_id"])
-    elif not permissions.may(caller, permission, job["project_id"]):
-        raise PermissionDenied(detail)
+    permissions.require_somebody(call.user)
+    if not permissions.may(call.user, permission, job["project_id"]):
+        raise PermissionDenied(detail) if detail else PermissionDenied
+
+
+def starting(call: Call, job_id: int) -> Any:
+    """What starts the newest run of a job, once it has been asked for and committed."""
+
+    async def start() -> None:
+        async with call.platform.database.single_statements() as db:
+            launch = await job_rows.launch(db, job_id)
+        await call.platform.launcher.start(launch)
+
+    return start
+
+
+jobs = Jobs()
+router = jobs.router()
+_ACTIONS = (
+    (jobs.run, "run_job", "Run a job"),
+    (jobs.retry, "retry_job", "Run a job once more"),
+    (jobs.cancel, "cancel_job", "Cancel a job"),
+)
+for _action, _operation_id, _summary in _ACTIONS:
+    router.add_api_route(
+        f"/{{item_id}}/{_action.__name__}/",
+        _action,
+        methods=["POST"],
+        operation_id=_operation_id,
+        summary=_summary,
+        responses={200: {"description": "The job as it is now.", "model": schema.Job}},
+        response_model=None,
+    )

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx2
 
+from db import capture_set_rows
 from tests.field import Field, Person
 from tests.golden import recorded, shape
 from tests.waiting import job_in
@@ -145,14 +146,11 @@ async def test_a_set_counts_captures_those_with_detections_and_those_looked_at(
     client: httpx2.AsyncClient, field: Field
 ) -> None:
     project_id = await field.project()
-    [found, marked, _unseen] = await field.captures(project_id, None, [None, None, None])
+    [found, marked, unseen] = await field.captures(project_id, None, [None, None, None])
     set_id = await field.capture_set(project_id)
     async with field.database.transaction() as db:
-        await db.execute(
-            """INSERT INTO source_image_collection_images (collection_id, source_image_id)
-            SELECT %s, id FROM source_images""",
-            (set_id,),
-        )
+        for capture in (found, marked, unseen):
+            await capture_set_rows.add(db, set_id, capture)
         await db.execute(
             """INSERT INTO detections (source_image_id, bbox)
             VALUES (%(found)s, '[]'), (%(found)s, '[]'), (%(found)s, NULL), (%(marked)s, NULL)""",
@@ -334,7 +332,7 @@ async def test_an_edit_does_not_change_which_captures_are_in_the_set(
     project_id, set_id = await field.small_set(nights=1)
     [capture] = await field.captures(project_id, None, [None])
     async with field.database.transaction() as db:
-        await db.execute("INSERT INTO source_image_collection_images VALUES (%s, %s)", (set_id, capture))
+        await capture_set_rows.add(db, set_id, capture)
 
     body = {"method": "detections_only", "kwargs": {}}
     assert (await client.patch(f"{SETS}{set_id}/", json=body)).status_code == 200

@@ -114,4 +114,4 @@ async def test_a_database_out_of_reach_is_a_quick_503(settings: Settings) -> Non
 
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert answered_in < 5
-    assert (ready.status_code, ready.json()["reasons"]) == (503, ["database"])
+    assert (ready.status_code, ready.json()["reasons"]) == (503, ["the database cannot be used: PoolTimeout"])

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from db import capture_set_rows, sampling_rows
+from db import capture_set_rows, sampling_rows, writing
 from db.connections import Connection, every, value
 from jobs.errors import CaptureSetNotFound
 from monitoring.sampling import sampler
@@ -82,7 +82,7 @@ async def test_a_set_that_is_deleted_leaves_no_members_behind(field: Field) -> N
     gone, stays = await filled(field, project), await filled(field, project)
 
     async with field.database.transaction() as db:
-        await capture_set_rows.delete(db, gone)
+        await writing.delete(db, "source_image_collections", gone)
 
     assert await memberships(field) == {(stays, capture) for capture in captures}
 
@@ -164,7 +164,7 @@ async def test_the_deletion_of_a_set_waits_for_who_is_filling_it(field: Field) -
     async with field.database.transaction() as deleting:
         async with field.database.transaction() as adding:
             await fill(adding, set_id, project)
-            deletion = asyncio.create_task(capture_set_rows.delete(deleting, set_id))
+            deletion = asyncio.create_task(writing.delete(deleting, "source_image_collections", set_id))
             await waits_for(field, deleting, adding)
         await deletion
 
@@ -177,7 +177,7 @@ async def test_who_fills_a_set_waits_for_its_deletion_and_finds_it_gone(field: F
 
     async with field.database.transaction() as adding:
         async with field.database.transaction() as deleting:
-            await capture_set_rows.delete(deleting, set_id)
+            await writing.delete(deleting, "source_image_collections", set_id)
             addition = asyncio.create_task(fill(adding, set_id, project))
             await waits_for(field, adding, deleting)
         with pytest.raises(CaptureSetNotFound):

@@ -1,0 +1,171 @@
+"""One request: who calls, for which project, with what body; and how its answer is written.
+
+Everything that a request changes is committed in one transaction, together with the answer if the request carries
+an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): a request that is sent again, because the answer was
+lost or the process died, changes nothing twice.
+"""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Response
+
+from api import bodies, queries
+from api.authentication import authenticate
+from api.bodies import Body
+from api.errors import InFlight, Invalid, KeyReused, PreconditionFailed
+from api.links import Links
+from api.permissions import require_somebody
+from api.platform import Platform
+from api.responses import entity_tag, json_response
+from db import idempotency_rows
+from db.connections import Connection
+from db.idempotency_rows import Kept
+from db.listing import Viewer, Wanted
+from db.user_rows import User
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request that changed something is answered, and what is done once that is committed."""
+
+    body: Any
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    then: Callable[[], Awaitable[None]] | None = None
+
+    @property
+    def response(self) -> Response:
+        if self.status == 204:
+            return Response(status_code=204)
+        return json_response(self.body, self.status, self.headers)
+
+
+DELETED = Answer(None, 204)
+
+
+@dataclass
+class Call:
+    """One request. `user` is null for anonymous."""
+
+    request: Request
+    platform: Platform
+    user: User | None
+    links: Links
+    _body: Body | None = None
+
+    @property
+    def viewer(self) -> Viewer:
+        """How the caller sees rows."""
+        user = self.user
+        return Viewer(
+            user_id=None if user is None else user.id,
+            sees_all=user is not None and user.is_superuser,
+            zone=self.platform.time_zone,
+        )
+
+    async def body(self) -> Body:
+        """What was sent; read once."""
+        if self._body is None:
+            self._body = await bodies.read(self.request)
+        return self._body
+
+    async def project_id(self) -> int | None:
+        """The project that the request is about, by its query or else its body; one that is none is ignored."""
+        number = queries.integer(self.request, "project_id", maximum=2**63 - 1)
+        if number is None and self.request.method not in ("GET", "HEAD"):
+            given = (await self.body()).values.get("project_id")
+            if isinstance(given, int | str) and not isinstance(given, bool) and str(given).isdecimal():
+                number = int(given) if len(str(given)) < 20 else None
+        return await self.platform.existing_project(number)
+
+    async def wanted(self) -> Wanted:
+        """Rows of the project that the request is about, or of all."""
+        return Wanted(project_id=await self.project_id())
+
+    def check_unchanged(self, representation: Any) -> None:
+        """Raises PreconditionFailed if the caller's If-Match names another version (RFC 9110, 13.1.1).
+
+        `representation` is what GET of the same address answers now.
+        """
+        given = self.request.headers.get("if-match")
+        if given is None or given.strip() == "*":
+            return
+        tag = entity_tag(json_response(representation).body)
+        if tag not in {each.strip().replace('-gzip"', '"') for each in given.split(",")}:
+            raise PreconditionFailed
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether the caller wants to change one version only."""
+        return "if-match" in self.request.headers
+
+    async def write(self, act: Callable[[Connection], Awaitable[Answer]]) -> Response:
+        """The answer to what `act` does in one transaction; once only for one Idempotency-Key of a user."""
+        key = self._idempotency_key()
+        if key is None:
+            async with self.platform.database.transaction() as db:
+                answer = await act(db)
+            return await self._done(answer)
+        user_id, fingerprint = self._user_id(), await self._fingerprint()
+        async with self.platform.database.transaction() as db:
+            if not await idempotency_rows.hold(db, user_id, key):
+                raise InFlight
+            kept = await idempotency_rows.find(db, user_id, key)
+            if kept is not None:
+                return _again(kept, fingerprint)
+            answer = await act(db)
+            response = answer.response
+            headers = {"Location": answer.headers["Location"]} if "Location" in answer.headers else {}
+            kept = Kept(fingerprint, answer.status, headers, bytes(response.body))
+            await idempotency_rows.keep(db, user_id, key, kept)
+        return await self._done(answer, response)
+
+    async def _done(self, answer: Answer, response: Response | None = None) -> Response:
+        self.platform.counts.forget()
+        if answer.then is not None:
+            await answer.then()
+        return response or answer.response
+
+    def _user_id(self) -> int:
+        require_somebody(self.user)
+        assert self.user is not None
+        return self.user.id
+
+    def _idempotency_key(self) -> str | None:
+        key = self.request.headers.get("idempotency-key")
+        if key is None or self.request.method != "POST":
+            return None
+        if not 0 < len(key) <= 255 or not key.isascii() or not key.isprintable():
+            raise Invalid({"Idempotency-Key": ["Expected 1 to 255 printable ASCII characters."]})
+        return key
+
+    async def _fingerprint(self) -> str:
+        """What makes two requests the same: method, address and body, however it is written."""
+        request, body = self.request, await self.body()
+        values = json.dumps(body.values, sort_keys=True, default=str)
+        asked = "\n".join((request.method, request.url.path, request.url.query, values))
+        return hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _again(kept: Kept, fingerprint: str) -> Response:
+    if kept.fingerprint != fingerprint:
+        raise KeyReused
+    headers = {**kept.headers, "Idempotency-Replayed": "true"}
+    return Response(kept.body, kept.status, headers, media_type="application/json")
+
+
+async def call_of(request: Request) -> Call:
+    """Who calls, for routes. Anonymous costs no query."""
+    platform: Platform = request.app.state.platform
+    user = None
+    if "authorization" in request.headers:
+        async with platform.database.single_statements() as db:
+            user = await authenticate(db, request)
+    return Call(request, platform, user, Links(request))
+
+
+CallDep = Annotated[Call, Depends(call_of)]

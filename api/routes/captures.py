@@ -1,0 +1,207 @@
+"""Sessions and captures (domain 1.2, 8)."""
+
+from typing import Any
+
+from fastapi import Response
+
+from api import fields
+from api.call import Answer, Call, CallDep
+from api.errors import Invalid
+from api.fields import Integer, Moment, Reference, Text, Url
+from api.filters import Row as RowFilter
+from api.filters import Sort, Yes
+from api.resource import Resource
+from api.schemas import places as schema
+from api.view import View
+from db import capture_rows, capture_set_rows, session_rows, station_rows
+from db.connections import Connection, Row
+
+_TIMES = {"created_at": Sort("t.created_at"), "updated_at": Sort("t.updated_at")}
+_PROCESSED = "EXISTS (SELECT 1 FROM detections x WHERE x.source_image_id = t.id)"
+_FOUND = "EXISTS (SELECT 1 FROM detections x WHERE x.source_image_id = t.id AND x.bbox IS NOT NULL)"
+_IN_SET = """EXISTS (
+    SELECT 1 FROM source_image_collection_images m
+    WHERE m.source_image_id = t.id AND m.collection_id = %(collections)s
+)"""
+
+
+class OfStation(Resource):
+    """What belongs to a station, and by it to a project."""
+
+    async def check_references(self, db: Connection, call: Call, values: Any, project_id: int | None) -> None:
+        """The project of a new one is that of its station; later it stays within that project."""
+        station_id = values.get("deployment_id")
+        if call.request.method == "POST":
+            project_id = await station_rows.project_of(db, call.viewer, station_id)
+            if project_id is None:
+                raise Invalid({"deployment_id": [fields.does_not_exist(station_id)]})
+            values["project_id"] = project_id
+        await super().check_references(db, call, values, project_id)
+
+    async def check_may_create(self, call: Call, values: Any, project_id: int | None) -> None:
+        await super().check_may_create(call, values, values["project_id"])
+
+
+class Sessions(OfStation):
+    path = "events"
+    one = "session"
+    many = "sessions"
+    noun = "event"
+    listing = session_rows.SESSIONS
+    item_schema = schema.Session
+    detail_schema = schema.Session
+    fields = {
+        "deployment_id": Reference(required=True, table="deployments"),
+        "start": Moment(required=True),
+        "end": Moment(nullable=True),
+        "group_by": Text(
+            max_length=255, help_text="What is one session of the station; its first day if left out."
+        ),
+    }
+    filters = {"deployment": RowFilter("t.deployment_id", table="deployments")}
+    orderings = {
+        "start": Sort("t.start"),
+        "end": Sort('t."end"', nullable=True),
+        "captures_count": Sort("t.captures_count"),
+        "deployment": Sort("(SELECT d.name FROM deployments d WHERE d.id = t.deployment_id)", nullable=True),
+        **_TIMES,
+    }
+
+    def item(self, row: Row, view: View) -> Any:
+        return schema.session(row, view)
+
+    async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
+        start = values.get("start", row["start"] if row else None)
+        end = values.get("end", row["end"] if row else None)
+        if end is not None and start is not None and end < start:
+            raise Invalid({"end": ["A session cannot end before it starts."]})
+        if row is None:
+            values.setdefault("group_by", values["start"].date().isoformat())
+        station_id = values.get("deployment_id", row["deployment_id"] if row else None)
+        group_by = values.get("group_by", row["group_by"] if row else None)
+        taken = await session_rows.find(db, station_id, group_by)
+        if taken is not None and (row is None or taken != row["id"]):
+            raise Invalid({"group_by": ["The station has a session of that name already."]})
+
+    async def insert(self, db: Connection, call: Call, values: dict[str, Any]) -> int:
+        session_id = await super().insert(db, call, values)
+        await station_rows.refresh(db, [values["deployment_id"]])
+        return session_id
+
+    async def update(self, db: Connection, call: Call, row: Row, values: dict[str, Any]) -> None:
+        await super().update(db, call, row, values)
+        await station_rows.refresh(db, [row["deployment_id"], values.get("deployment_id")])
+
+    async def remove(self, db: Connection, call: Call, row: Row) -> None:
+        await super().remove(db, call, row)
+        await station_rows.refresh(db, [row["deployment_id"]])
+
+
+class Captures(OfStation):
+    path = "captures"
+    one = "capture"
+    many = "captures"
+    noun = "sourceimage"
+    listing = capture_rows.CAPTURES
+    item_schema = schema.CaptureInList
+    detail_schema = schema.Capture
+    fields = {
+        "deployment_id": Reference(required=True, table="deployments"),
+        "event_id": Reference(nullable=True, table="events"),
+        "path": Text(required=True, max_length=255),
+        "public_base_url": Url(nullable=True, blank=True, max_length=255),
+        "timestamp": Moment(nullable=True),
+        "width": Integer(nullable=True, minimum=1),
+        "height": Integer(nullable=True, minimum=1),
+        "size": Integer(nullable=True, minimum=0, maximum=2**63 - 1),
+    }
+    filters = {
+        "deployment": RowFilter("t.deployment_id", table="deployments"),
+        "event": RowFilter("t.event_id", table="events"),
+        "collections": RowFilter("", table="source_image_collections", condition_sql=_IN_SET),
+        "processed": Yes(_PROCESSED),
+        "has_detections": Yes(_FOUND),
+    }
+    orderings = {
+        "id": Sort("t.id"),
+        "timestamp": Sort("t.timestamp", nullable=True),
+        "size": Sort("t.size", nullable=True),
+        "path": Sort("t.path"),
+        "deployment__name": Sort(
+            "(SELECT d.name FROM deployments d WHERE d.id = t.deployment_id)", nullable=True
+        ),
+        "event__start": Sort("(SELECT e.start FROM events e WHERE e.id = t.event_id)", nullable=True),
+        **_TIMES,
+    }
+    searched = ("t.path",)
+    needs_project = True
+
+    def item(self, row: Row, view: View) -> Any:
+        return schema.capture_in_list(row, view)
+
+    def detail(self, row: Row, view: View) -> Any:
+        return schema.capture(row, view)
+
+    async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
+        station_id = values.get("deployment_id", row["deployment_id"] if row else None)
+        path = values.get("path", row["path"] if row else None)
+        taken = await capture_rows.find(db, station_id, path)
+        if taken is not None and (row is None or taken != row["id"]):
+            raise Invalid({"path": ["The station has a capture with this path already."]})
+
+    async def insert(self, db: Connection, call: Call, values: dict[str, Any]) -> int:
+        assert call.user is not None
+        capture_id = await super().insert(db, call, {**values, "uploaded_by_id": call.user.id})
+        await self._count_again(db, values)
+        return capture_id
+
+    async def update(self, db: Connection, call: Call, row: Row, values: dict[str, Any]) -> None:
+        await super().update(db, call, row, values)
+        await self._count_again(db, row, values)
+
+    async def remove(self, db: Connection, call: Call, row: Row) -> None:
+        await super().remove(db, call, row)
+        await self._count_again(db, row)
+
+    async def _count_again(self, db: Connection, *states: Any) -> None:
+        await session_rows.refresh(db, [state.get("event_id") for state in states])
+        await station_rows.refresh(db, [state.get("deployment_id") for state in states])
+
+    async def star(self, item_id: str, call: CallDep) -> Response:
+        """Put a capture into the project's set of starred ones, which is made when it is first needed."""
+        return await self._in_starred(item_id, call, starred=True)
+
+    async def unstar(self, item_id: str, call: CallDep) -> Response:
+        """Take a capture out of the project's set of starred ones."""
+        return await self._in_starred(item_id, call, starred=False)
+
+    async def _in_starred(self, item_id: str, call: Call, *, starred: bool) -> Response:
+        async def act(db: Connection, row: Row) -> Answer:
+            set_id = await capture_rows.starred_set(db, row["project_id"])
+            await capture_set_rows.lock(db, set_id)
+            change = capture_set_rows.add if starred else capture_set_rows.remove
+            total = await change(db, set_id, row["id"])
+            return Answer({"collection": set_id, "total_images": total})
+
+        return await self.act_on(call, item_id, "star_sourceimage", act)
+
+
+sessions, captures = Sessions(), Captures()
+_captures = captures.router()
+for _action, _summary in ((captures.star, "Star a capture"), (captures.unstar, "Unstar a capture")):
+    _captures.add_api_route(
+        f"/{{item_id}}/{_action.__name__}/",
+        _action,
+        methods=["POST"],
+        operation_id=f"{_action.__name__}_capture",
+        summary=_summary,
+        responses={
+            200: {
+                "description": "The set of starred captures, and how many are in it.",
+                "model": schema.CapturesInSet,
+            }
+        },
+        response_model=None,
+    )
+resources = (sessions, captures)
+routers = (sessions.router(), _captures)

@@ -1,0 +1,84 @@
+"""Pipelines, algorithms, processing services and exports: to be read (domain 1.3, 8)."""
+
+from typing import Any
+
+from api.filters import Choice, Exactly, Sort
+from api.resource import READ_ONLY, Resource
+from api.schemas import models as schema
+from api.view import View
+from db import export_rows, model_rows
+from db.connections import Row
+
+_TIMES = {"created_at": Sort("t.created_at"), "updated_at": Sort("t.updated_at")}
+EXPORT_FORMATS = ("occurrences_api_json", "occurrences_simple_csv")
+
+
+class Pipelines(Resource):
+    path = "ml/pipelines"
+    one = "pipeline"
+    many = "pipelines"
+    noun = "pipeline"
+    listing = model_rows.PIPELINES
+    item_schema = schema.Pipeline
+    detail_schema = schema.Pipeline
+    operations = READ_ONLY
+    filters = {"slug": Exactly("t.slug")}
+    orderings = {"name": Sort("t.name"), "version": Sort("t.version"), **_TIMES}
+    searched = ("t.name", "t.slug")
+
+    def item(self, row: Row, view: View) -> Any:
+        return schema.pipeline(row, view)
+
+
+class Algorithms(Resource):
+    path = "ml/algorithms"
+    one = "algorithm"
+    many = "algorithms"
+    noun = "algorithm"
+    listing = model_rows.ALGORITHMS
+    item_schema = schema.Algorithm
+    detail_schema = schema.Algorithm
+    operations = READ_ONLY
+    filters = {"key": Exactly("t.key"), "task_type": Exactly("t.task_type")}
+    orderings = {"name": Sort("t.name"), "version": Sort("t.version"), **_TIMES}
+    searched = ("t.name", "t.key")
+
+    def item(self, row: Row, view: View) -> Any:
+        return schema.algorithm(row, view)
+
+
+class Services(Resource):
+    path = "ml/processing_services"
+    one = "processing service"
+    many = "processing services"
+    noun = "processingservice"
+    listing = model_rows.SERVICES
+    item_schema = schema.Service
+    detail_schema = schema.Service
+    operations = READ_ONLY
+    needs_project = True
+    orderings = {"name": Sort("t.name"), **_TIMES}
+    searched = ("t.name",)
+
+    def item(self, row: Row, view: View) -> Any:
+        return schema.service(row, view)
+
+
+class Exports(Resource):
+    path = "exports"
+    one = "export"
+    many = "exports"
+    noun = "dataexport"
+    listing = export_rows.EXPORTS
+    item_schema = schema.Export
+    detail_schema = schema.Export
+    operations = READ_ONLY
+    filters = {"format": Choice("t.format", choices=EXPORT_FORMATS)}
+    orderings = {"format": Sort("t.format"), **_TIMES}
+
+    def item(self, row: Row, view: View) -> Any:
+        return schema.export(row, view)
+
+
+resources = (Pipelines(), Algorithms(), Services(), Exports())
+routers = tuple(resource.router() for resource in resources)

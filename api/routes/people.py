@@ -1,0 +1,187 @@
+"""Users, what they say of themselves, their tokens, and the roles that there are (contract 1.9, domain 8)."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from api import fields, permissions
+from api.authentication import hash_password
+from api.call import Answer, Call, CallDep
+from api.errors import Invalid, NotAuthenticated, PermissionDenied
+from api.fields import Email, Text
+from api.resource import Resource
+from api.responses import json_response
+from api.schemas import people as schema
+from api.tokens import new_token
+from api.view import View
+from db import user_rows, writing
+from db.connections import Connection, Row
+from db.user_rows import User
+
+SHORTEST_PASSWORD = 8
+PROFILE = {"name": Text(blank=True, max_length=255)}
+
+
+class Users(Resource):
+    """Superusers see everybody, others themselves."""
+
+    path = "users"
+    one = "user"
+    many = "users"
+    noun = "user"
+    listing = user_rows.USERS
+    item_schema = schema.Me
+    detail_schema = schema.Me
+    fields = {
+        "email": Email(required=True, max_length=254),
+        "password": Text(required=True, max_length=1024),
+        "name": Text(blank=True, max_length=255),
+    }
+    project_field = ""
+    operations = frozenset({"list", "create", "get"})
+
+    def item(self, row: Row, view: View) -> Any:
+        return schema.user(row, view)
+
+    async def check_may_create(self, call: Call, values: Any, project_id: int | None) -> None:
+        permissions.require_somebody(call.user)
+        if call.user is None or not call.user.is_superuser:
+            raise PermissionDenied
+
+    async def create(self, call: CallDep) -> Response:
+        """Make a user, who can log in with the password; for superusers."""
+        await self.check_may_create(call, {}, None)
+        return await super().create(call)
+
+    async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
+        if len(values["password"]) < SHORTEST_PASSWORD:
+            message = f"This password is too short. It must contain at least {SHORTEST_PASSWORD} characters."
+            raise Invalid({"password": [message]})
+        if await user_rows.taken(db, values["email"]):
+            raise Invalid({"email": ["user with this email already exists."]})
+
+    async def insert(self, db: Connection, call: Call, values: dict[str, Any]) -> int:
+        # slow on purpose, so not on the event loop
+        password_hash = await asyncio.to_thread(hash_password, values["password"])
+        columns = {"email": values["email"], "name": values.get("name", ""), "password_hash": password_hash}
+        return await writing.insert(db, "users", columns)
+
+    async def made(self, call: Call, row: Row) -> Answer:
+        return Answer({"email": row["email"], "id": row["id"]}, 201)
+
+
+class Tokens(Resource):
+    """A user may have several, each with a name, and take any of them back."""
+
+    path = "users/me/tokens"
+    one = "token"
+    many = "tokens"
+    noun = "token"
+    listing = user_rows.TOKENS
+    item_schema = schema.Token
+    detail_schema = schema.Token
+    fields = {"name": Text(required=True, max_length=255)}
+    operations = frozenset({"list", "create", "delete"})
+
+    def item(self, row: Row, view: View) -> Any:
+        return schema.token(row, view)
+
+    async def list(self, call: CallDep) -> Response:
+        """The caller's tokens, by name."""
+        somebody(call)
+        return await super().list(call)
+
+    async def create(self, call: CallDep) -> Response:
+        """Make a token; the answer is the only place where it can be read. Takes no Idempotency-Key."""
+        user = somebody(call)
+        values = fields.parse(self.fields, (await call.body()).values)
+        token, token_hash = new_token()
+        async with call.platform.database.transaction() as db:
+            token_id = await user_rows.add_token(db, user.id, values["name"], token_hash)
+            row = await self.find(db, call, token_id)
+        body = {**schema.token(row, View(user, call.links)), "auth_token": token}
+        return json_response(body, 201)
+
+    async def delete(self, item_id: str, call: CallDep) -> Response:
+        """Take a token back."""
+        somebody(call)
+
+        async def act(db: Connection) -> Answer:
+            row = await self.find(db, call, item_id)
+            await writing.delete(db, "auth_tokens", row["id"])
+            return Answer(None, 204)
+
+        return await call.write(act)
+
+
+def somebody(call: Call) -> User:
+    """Who calls; raises NotAuthenticated for anonymous."""
+    if call.user is None:
+        raise NotAuthenticated
+    return call.user
+
+
+users = Users()
+own = APIRouter(prefix="/users", tags=["users"])
+
+_ME: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The user whose token the request carries.", "model": schema.Me}
+}
+
+
+@own.get("/me/", operation_id="get_me", responses=_ME, response_model=None)
+async def me(call: CallDep) -> Response:
+    """The user whose token the request carries."""
+    user = somebody(call)
+    row = {"id": user.id, "name": user.name, "image": user.image, "email": user.email}
+    return json_response(schema.user(row, View(user, call.links)))
+
+
+async def change_me(call: CallDep) -> Response:
+    """Change what the caller says of themselves."""
+    user = somebody(call)
+    body = await call.body()
+    values = fields.parse(PROFILE, body.values, partial=True, form=body.form)
+
+    async def act(db: Connection) -> Answer:
+        await writing.update(db, "users", user.id, values)
+        row = await users.find(db, call, user.id)
+        return Answer(schema.user(row, View(user, call.links)))
+
+    return await call.write(act)
+
+
+_PROFILE = {"requestBody": fields.request_body(fields.object_schema(PROFILE))}
+for _method, _operation_id in (("PUT", "replace_me"), ("PATCH", "edit_me")):
+    own.add_api_route(
+        "/me/",
+        change_me,
+        methods=[_method],
+        operation_id=_operation_id,
+        responses=_ME,
+        response_model=None,
+        openapi_extra=_PROFILE,
+    )
+
+
+@own.get(
+    "/roles/",
+    operation_id="list_roles",
+    responses={200: {"description": "Every role.", "model": list[schema.RoleDescription]}},
+    response_model=None,
+)
+async def list_roles(call: CallDep) -> Response:
+    """The roles that a member of a project can have."""
+    return json_response(
+        [
+            {"id": role.key, "name": role.name, "description": role.description}
+            for role in permissions.ROLES.values()
+        ]
+    )
+
+
+# what has a word in its path comes before what has an id
+tokens = Tokens()
+resources = (tokens, users)
+routers = (own, tokens.router(), users.router())

@@ -1,0 +1,130 @@
+"""Stations with their sites and devices, and the storage that captures come from (domain 1.2, 8)."""
+
+from typing import Any
+
+from api.fields import Number, Reference, Regex, Text, Url
+from api.filters import Row as RowFilter
+from api.filters import Sort
+from api.resource import Resource
+from api.schemas import places as schema
+from api.view import View
+from db import station_rows, storage_rows
+from db.connections import Row
+
+_NAME = Text(required=True, max_length=255)
+_TIMES = {"created_at": Sort("t.created_at"), "updated_at": Sort("t.updated_at")}
+
+
+class Stations(Resource):
+    path = "deployments"
+    one = "station"
+    many = "stations"
+    noun = "deployment"
+    listing = station_rows.STATIONS
+    item_schema = schema.StationInList
+    detail_schema = schema.Station
+    fields = {
+        "name": _NAME,
+        "description": Text(blank=True),
+        "project_id": Reference(required=True, table="projects"),
+        "device_id": Reference(nullable=True, table="devices"),
+        "research_site_id": Reference(nullable=True, table="sites"),
+        "data_source_id": Reference(nullable=True, table="storage_sources"),
+        "data_source_subdir": Text(nullable=True, blank=True, max_length=255),
+        "data_source_regex": Regex(nullable=True, blank=True, max_length=255),
+        "latitude": Number(nullable=True, minimum=-90.0, maximum=90.0),
+        "longitude": Number(nullable=True, minimum=-180.0, maximum=180.0),
+    }
+    filters = {
+        "device": RowFilter("t.device_id", table="devices"),
+        "research_site": RowFilter("t.research_site_id", table="sites"),
+        "data_source": RowFilter("t.data_source_id", table="storage_sources"),
+    }
+    orderings = {
+        "name": Sort("t.name"),
+        "captures_count": Sort("t.captures_count"),
+        "events_count": Sort("t.events_count"),
+        "first_date": Sort("t.first_capture_timestamp", nullable=True),
+        "last_date": Sort("t.last_capture_timestamp", nullable=True),
+        **_TIMES,
+    }
+    searched = ("t.name", "t.description")
+
+    def item(self, row: Row, view: View) -> Any:
+        return schema.station_in_list(row, view)
+
+    def detail(self, row: Row, view: View) -> Any:
+        return schema.station(row, view)
+
+
+class Sites(Resource):
+    path = "deployments/sites"
+    one = "site"
+    many = "sites"
+    noun = "site"
+    listing = station_rows.SITES
+    item_schema = schema.Site
+    detail_schema = schema.Site
+    fields = {
+        "name": _NAME,
+        "description": Text(blank=True),
+        "project": Reference(required=True, table="projects"),
+    }
+    project_field = "project"
+    columns = {"project": "project_id"}
+    orderings = {"name": Sort("t.name"), **_TIMES}
+    searched = ("t.name",)
+
+    def item(self, row: Row, view: View) -> Any:
+        return schema.site(row, view)
+
+
+class Devices(Resource):
+    path = "deployments/devices"
+    one = "device"
+    many = "devices"
+    noun = "device"
+    listing = station_rows.DEVICES
+    item_schema = schema.Device
+    detail_schema = schema.Device
+    fields = Sites.fields
+    project_field = "project"
+    columns = {"project": "project_id"}
+    orderings = {"name": Sort("t.name"), **_TIMES}
+    searched = ("t.name",)
+
+    def item(self, row: Row, view: View) -> Any:
+        return schema.device(row, view)
+
+
+class StorageSources(Resource):
+    path = "storage"
+    one = "storage source"
+    many = "storage sources"
+    noun = "s3storagesource"
+    listing = storage_rows.STORAGE
+    item_schema = schema.Storage
+    detail_schema = schema.Storage
+    fields = {
+        "name": _NAME,
+        "bucket": Text(required=True, max_length=255),
+        "region": Text(nullable=True, blank=True, max_length=255),
+        "prefix": Text(blank=True, max_length=255),
+        "access_key": Text(blank=True, max_length=255, help_text="Taken, never given."),
+        "secret_key": Text(blank=True, max_length=255, help_text="Taken, never given."),
+        "endpoint_url": Url(nullable=True, blank=True, max_length=255),
+        "public_base_url": Url(nullable=True, blank=True, max_length=255),
+        "project": Reference(required=True, table="projects"),
+    }
+    project_field = "project"
+    columns = {"project": "project_id"}
+    orderings = {"name": Sort("t.name"), "bucket": Sort("t.bucket"), **_TIMES}
+    searched = ("t.name", "t.bucket")
+
+    def item(self, row: Row, view: View) -> Any:
+        return schema.storage(row, view)
+
+
+# what has more in its path comes first: /deployments/sites/ is no station
+resources = (Sites(), Devices(), Stations(), StorageSources())
+routers = tuple(resource.router() for resource in resources)

@@ -1,0 +1,185 @@
+"""Projects and their members (domain 1.1, 8)."""
+
+from typing import Any
+
+import orjson
+from fastapi import Response
+
+from api import fields, permissions, queries
+from api.call import Answer, Call, CallDep
+from api.errors import Invalid, NotFound, PermissionDenied
+from api.fields import Boolean, Choice, Email, Group, Integer, Number, Reference, Text
+from api.filters import Sort
+from api.resource import Resource
+from api.schemas import places as schema
+from api.view import View
+from db import project_rows, user_rows, writing
+from db.connections import Connection, Row
+from db.listing import Condition, Wanted
+from monitoring.projects import FEATURE_FLAGS
+
+SETTINGS = {
+    "default_processing_pipeline_id": Reference(nullable=True, table="pipelines"),
+    "session_time_gap_seconds": Integer(
+        minimum=1, help_text="A longer pause between captures ends a session."
+    ),
+    "default_filters_score_threshold": Number(minimum=0.0, maximum=1.0),
+}
+
+
+class Projects(Resource):
+    path = "projects"
+    one = "project"
+    many = "projects"
+    noun = "project"
+    listing = project_rows.PROJECTS
+    item_schema = schema.ProjectInList
+    detail_schema = schema.Project
+    fields = {
+        "name": Text(required=True, max_length=80),
+        "description": Text(blank=True),
+        "draft": Boolean(help_text="Visible to its members only."),
+        "settings": Group(fields=SETTINGS),
+        "feature_flags": Group(fields={name: Boolean() for name in FEATURE_FLAGS}),
+    }
+    project_field = ""
+    orderings = {
+        "name": Sort("t.name"),
+        "created_at": Sort("t.created_at"),
+        "updated_at": Sort("t.updated_at"),
+    }
+    searched = ("t.name", "t.description")
+    default_limit = 40
+
+    def item(self, row: Row, view: View) -> Any:
+        return schema.project_in_list(row, view)
+
+    def detail(self, row: Row, view: View) -> Any:
+        return schema.project(row, view)
+
+    def project_of(self, row: Row) -> int:
+        return int(row["id"])
+
+    def may_create(self, call: Call, project_id: int | None) -> bool:
+        return call.user is not None
+
+    async def wanted(self, call: Call, *, in_list: bool = False) -> Wanted:
+        found = await super().wanted(call, in_list=in_list)
+        user_id = queries.integer(call.request, "user_id", maximum=2**63 - 1)
+        if not in_list or user_id is None:
+            return found
+        if call.user is None or user_id != call.user.id:
+            raise PermissionDenied
+        sql = """(t.owner_id = %(member_id)s OR EXISTS (
+            SELECT 1 FROM project_members m WHERE m.project_id = t.id AND m.user_id = %(member_id)s))"""
+        return Wanted(
+            found.project_id, (*found.conditions, Condition(sql, {"member_id": user_id})), found.order
+        )
+
+    async def check_may_create(self, call: Call, values: Any, project_id: int | None) -> None:
+        permissions.require_somebody(call.user)
+
+    async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
+        pipeline_id = values.get("settings", {}).get("default_processing_pipeline_id")
+        if await writing.missing(db, [("pipeline", "pipelines", pipeline_id)], None):
+            message = f"default_processing_pipeline_id: {fields.does_not_exist(pipeline_id)}"
+            raise Invalid({"settings": [message]})
+
+    async def insert(self, db: Connection, call: Call, values: dict[str, Any]) -> int:
+        assert call.user is not None
+        project_id = await project_rows.insert(db, _columns(values), call.user.id)
+        # the caller is its manager from now on, also for the answer to this very request
+        call.user = call.user.with_role(project_id, "ProjectManager")
+        return project_id
+
+    async def update(self, db: Connection, call: Call, row: Row, values: dict[str, Any]) -> None:
+        columns = _columns(values)
+        flags = columns.pop("feature_flags", None)
+        await writing.update(db, "projects", row["id"], columns)
+        if flags:
+            await project_rows.set_flags(db, row["id"], orjson.dumps(flags).decode())
+
+
+def _columns(values: dict[str, Any]) -> dict[str, Any]:
+    settings = values.get("settings", {})
+    return {**{name: each for name, each in values.items() if name != "settings"}, **settings}
+
+
+ROLE_IDS = tuple(permissions.ROLES)
+
+
+class Members(Resource):
+    path = "projects/{project}/members"
+    one = "member"
+    many = "members"
+    noun = "projectmembership"
+    listing = project_rows.MEMBERS
+    item_schema = schema.MemberInList
+    detail_schema = schema.Member
+    fields = {
+        "email": Email(required=True, max_length=254),
+        "role_id": Choice(required=True, choices=ROLE_IDS),
+    }
+    project_field = ""
+    orderings = {
+        "created_at": Sort("t.created_at"),
+        "updated_at": Sort("t.updated_at"),
+        "role": Sort("t.role"),
+    }
+
+    def item(self, row: Row, view: View) -> Any:
+        return schema.member_in_list(row, view)
+
+    def detail(self, row: Row, view: View) -> Any:
+        return schema.member(row, view)
+
+    async def wanted(self, call: Call, *, in_list: bool = False) -> Wanted:
+        """Those of the project in the path, for who belongs to it: e-mail addresses are not for everybody."""
+        found = await super().wanted(call, in_list=in_list)
+        project_id = queries.row_id(call.request.path_params["project"])
+        async with call.platform.database.single_statements() as db:
+            project = await project_rows.PROJECTS.detail(db, call.viewer, project_id)
+        if project is None:
+            raise NotFound
+        permissions.require_somebody(call.user)
+        assert call.user is not None
+        if not project["is_member"] and not call.user.is_superuser:
+            raise PermissionDenied
+        return Wanted(project_id, found.conditions, found.order)
+
+    async def create(self, call: CallDep) -> Response:
+        """Take somebody who has an account into the project."""
+        permissions.require_somebody(call.user)
+        wanted = await self.wanted(call)
+        body = await call.body()
+        permissions.require(call.user, "create_projectmembership", wanted.project_id)
+        values = fields.parse(self.fields, body.values, form=body.form)
+
+        async def act(db: Connection) -> Answer:
+            assert wanted.project_id is not None
+            user_id = await _user_named(db, values["email"])
+            if await project_rows.member(db, wanted.project_id, user_id):
+                raise Invalid({"email": ["This user is a member of the project already."]})
+            columns = {"project_id": wanted.project_id, "user_id": user_id, "role": values["role_id"]}
+            member_id = await writing.insert(db, "project_members", columns)
+            row = await self.find(db, call, member_id)
+            return Answer(self.detail(row, View(call.user, call.links)), 201)
+
+        return await call.write(act)
+
+    async def update(self, db: Connection, call: Call, row: Row, values: dict[str, Any]) -> None:
+        if values.get("email", row["user_email"]) != row["user_email"]:
+            raise Invalid({"email": ["A membership cannot pass to another user."]})
+        if "role_id" in values:
+            await writing.update(db, "project_members", row["id"], {"role": values["role_id"]})
+
+
+async def _user_named(db: Connection, email: str) -> int:
+    account = await user_rows.by_email(db, email)
+    if account is None:
+        raise Invalid({"email": ["There is no user with this email address."]})
+    return account.id
+
+
+resources = (Projects(), Members())
+routers = tuple(resource.router() for resource in resources)

@@ -1,0 +1,196 @@
+"""Things as they are named inside other things."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from api import permissions
+from api.schemas.values import LocalTime, Permissions, Time, parsed_time
+from api.view import View
+from jobs.job_type import NAMES
+
+
+class ProjectLink(TypedDict):
+    id: int
+    name: str
+    details: str
+    user_permissions: Permissions
+
+
+class Linked(TypedDict):
+    """Something with a name and an address."""
+
+    id: int
+    name: str
+    details: str
+    user_permissions: Permissions
+
+
+class StationLink(TypedDict):
+    id: int
+    name: str
+    details: str
+    user_permissions: Permissions
+
+
+class CaptureSetLink(TypedDict):
+    id: int
+    name: str
+    details: str
+    method: str
+    user_permissions: Permissions
+
+
+class PipelineLink(TypedDict):
+    id: int
+    details: str
+    name: str
+    slug: str
+    description: str
+    version: int
+    version_name: str
+    created_at: Time
+    updated_at: Time
+    user_permissions: Permissions
+
+
+class UserLink(TypedDict):
+    id: int
+    name: str
+    image: str | None
+    details: str
+    user_permissions: Permissions
+
+
+class JobType(TypedDict):
+    name: str
+    key: str
+
+
+class JobLink(TypedDict):
+    """A job about the thing that it is listed with."""
+
+    id: int
+    details: str
+    status: str
+    job_type: JobType
+    created_at: Time
+    updated_at: Time
+    user_permissions: Permissions
+
+
+class Thumbnails(TypedDict):
+    small: str
+    medium: str
+    large: str
+
+
+class ExampleCapture(TypedDict):
+    id: int
+    details: str
+    url: str | None
+    width: int | None
+    height: int | None
+    timestamp: LocalTime | None
+    thumbnails: Thumbnails
+    user_permissions: Permissions
+
+
+def project_link(project_id: int, name: str, view: View) -> ProjectLink:
+    return {
+        "id": project_id,
+        "name": name,
+        "details": view.links.to("projects", project_id),
+        "user_permissions": permissions.of_project(view.user, project_id),
+    }
+
+
+def linked(
+    noun: str, path: str, item_id: int | None, name: str, project_id: int, view: View
+) -> Linked | None:
+    """A thing of a project by name and address; null if there is none."""
+    if item_id is None:
+        return None
+    return {
+        "id": item_id,
+        "name": name,
+        "details": view.links.to(path, item_id),
+        "user_permissions": permissions.of(view.user, noun, project_id),
+    }
+
+
+def pipeline_link(pipeline: Mapping[str, Any], view: View) -> PipelineLink:
+    return {
+        "id": pipeline["id"],
+        "details": view.links.to("ml/pipelines", pipeline["id"]),
+        "name": pipeline["name"],
+        "slug": pipeline["slug"],
+        "description": pipeline["description"],
+        "version": pipeline["version"],
+        "version_name": pipeline["version_name"],
+        "created_at": pipeline["created_at"],
+        "updated_at": pipeline["updated_at"],
+        "user_permissions": permissions.of_model(view.user),
+    }
+
+
+def user_link(user_id: int, name: str, image: str | None, view: View) -> UserLink:
+    return {
+        "id": user_id,
+        "name": name,
+        "image": image,
+        "details": view.links.to("users", user_id),
+        "user_permissions": [],
+    }
+
+
+def job_type(key: str) -> JobType:
+    return {"name": NAMES.get(key, key), "key": key}
+
+
+def job_links(jobs: list[Mapping[str, Any]] | None, view: View) -> list[JobLink]:
+    return [
+        {
+            "id": job["id"],
+            "details": view.links.to("jobs", job["id"]),
+            "status": job["status"],
+            "job_type": job_type(job["job_type_key"]),
+            "created_at": parsed_time(job["created_at"]),
+            "updated_at": parsed_time(job["updated_at"]),
+            "user_permissions": permissions.of_job(view.user, job),
+        }
+        for job in jobs or []
+    ]
+
+
+def capture_url(capture: Mapping[str, Any]) -> str | None:
+    """Where a capture's file is to be had; null if that is not known (domain 1.2)."""
+    base = capture["public_base_url"]
+    return f"{base}{capture['path']}" if base else None
+
+
+def thumbnails(capture_id: int, view: View) -> Thumbnails:
+    address = view.links.to("captures/thumbnails", capture_id).partition("?")[0]
+    return {
+        "small": f"{address}?label=small",
+        "medium": f"{address}?label=medium",
+        "large": f"{address}?label=large",
+    }
+
+
+def example_captures(captures: list[Mapping[str, Any]] | None, view: View) -> list[ExampleCapture]:
+    """Captures from a JSON aggregate."""
+    return [
+        {
+            "id": capture["id"],
+            "details": view.links.to("captures", capture["id"]),
+            "url": capture_url(capture),
+            "width": capture["width"],
+            "height": capture["height"],
+            "timestamp": None if capture["timestamp"] is None else parsed_time(capture["timestamp"]),
+            "thumbnails": thumbnails(capture["id"], view),
+            "user_permissions": permissions.of_capture(view.user, capture["project_id"]),
+        }
+        for capture in captures or []
+    ]

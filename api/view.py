@@ -1,0 +1,14 @@
+"""For whom something is shown: what they may do with it, and the addresses that they can follow."""
+
+from dataclasses import dataclass
+
+from api.links import Links
+from db.user_rows import User
+
+
+@dataclass(frozen=True)
+class View:
+    """`user` is null for anonymous."""
+
+    user: User | None
+    links: Links

@@ -1,0 +1,83 @@
+"""Every query on captures (`source_images`). None commits."""
+
+from db import writing
+from db.connections import Connection, one
+from db.listing import Listing, times
+
+_FOUND = """
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE x.bbox IS NOT NULL) AS detections, count(*) AS any,
+           max(x.created_at) AT TIME ZONE %(zone)s AS last_processed
+    FROM detections x WHERE x.source_image_id = t.id
+) found
+"""
+CAPTURES = Listing(
+    table="source_images",
+    columns="""t.id, t.project_id, t.path, t.public_base_url, t.timestamp, t.width, t.height, t.size,
+        t.deployment_id, d.name AS deployment_name, t.event_id, e.start AS event_start, e."end" AS event_end,
+        found.detections, found.any AS detections_or_none, found.last_processed""",
+    related=f"""
+    LEFT JOIN deployments d ON d.id = t.deployment_id
+    LEFT JOIN events e ON e.id = t.event_id
+    {_FOUND}
+    """,
+    detail_columns=f""", {times("created_at", "updated_at", "last_modified")}, t.checksum, t.checksum_algorithm,
+        t.test_image, of_capture.jobs, sets.collections, before.id AS previous_id, after.id AS next_id,
+        starred.id IS NOT NULL AS starred""",
+    detail_related="""
+    LEFT JOIN LATERAL (
+        SELECT jsonb_agg(jsonb_build_object(
+            'id', n.id, 'status', n.status, 'job_type_key', n.job_type_key, 'project_id', n.project_id,
+            'created_at', n.created_at AT TIME ZONE %(zone)s, 'updated_at', n.updated_at AT TIME ZONE %(zone)s
+        ) ORDER BY n.id DESC) AS jobs
+        FROM (SELECT * FROM jobs WHERE source_image_single_id = t.id ORDER BY id DESC LIMIT 10) n
+    ) of_capture ON true
+    LEFT JOIN LATERAL (
+        SELECT jsonb_agg(jsonb_build_object('id', c.id, 'name', c.name, 'method', c.method) ORDER BY c.id)
+            AS collections
+        FROM source_image_collection_images m JOIN source_image_collections c ON c.id = m.collection_id
+        WHERE m.source_image_id = t.id
+    ) sets ON true
+    LEFT JOIN LATERAL (
+        SELECT i.id FROM source_images i
+        WHERE i.event_id = t.event_id AND (i.timestamp, i.id) < (t.timestamp, t.id)
+        ORDER BY i.timestamp DESC, i.id DESC LIMIT 1
+    ) before ON true
+    LEFT JOIN LATERAL (
+        SELECT i.id FROM source_images i
+        WHERE i.event_id = t.event_id AND (i.timestamp, i.id) > (t.timestamp, t.id)
+        ORDER BY i.timestamp, i.id LIMIT 1
+    ) after ON true
+    LEFT JOIN LATERAL (
+        SELECT c.id FROM source_image_collections c
+        JOIN source_image_collection_images m ON m.collection_id = c.id
+        WHERE c.project_id = t.project_id AND c.method = 'starred' AND m.source_image_id = t.id LIMIT 1
+    ) starred ON true
+    """,
+    order=("t.timestamp", "t.id"),
+)
+
+_FIND = "SELECT id FROM source_images WHERE deployment_id = %(deployment_id)s AND path = %(path)s"
+
+
+async def find(db: Connection, station_id: int | None, path: str | None) -> int | None:
+    """The capture of a station with that path."""
+    row = await one(db, _FIND, {"deployment_id": station_id, "path": path})
+    return None if row is None else int(row["id"])
+
+
+_STARRED_SET = """
+SELECT id FROM source_image_collections
+WHERE project_id = %(project_id)s AND method = 'starred' ORDER BY id LIMIT 1
+"""
+
+
+async def starred_set(db: Connection, project_id: int) -> int:
+    """The capture set of a project's starred captures; made if there is none yet."""
+    # two who star at once must not make it twice
+    await db.execute("SELECT 1 FROM projects WHERE id = %(id)s FOR NO KEY UPDATE", {"id": project_id})
+    row = await one(db, _STARRED_SET, {"project_id": project_id})
+    if row is not None:
+        return int(row["id"])
+    values = {"name": "Starred Images", "project_id": project_id, "method": "starred"}
+    return await writing.insert(db, "source_image_collections", values)

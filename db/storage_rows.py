@@ -1,0 +1,17 @@
+"""Reading storage sources. Their keys are never read for people."""
+
+from db.listing import Listing, times
+
+STORAGE = Listing(
+    table="storage_sources",
+    columns=f"""t.id, t.name, t.bucket, t.region, t.prefix, t.endpoint_url, t.public_base_url, t.project_id,
+        {times("last_checked", "created_at", "updated_at")},
+        stations.count AS deployments_count, stations.files, stations.size, stations.captures""",
+    related="""
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS count, sum(d.data_source_total_files)::bigint AS files,
+               sum(d.data_source_total_size)::bigint AS size, sum(d.captures_count)::bigint AS captures
+        FROM deployments d WHERE d.data_source_id = t.id
+    ) stations
+    """,
+)
