@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from commands import jobs as jobs_command
+from commands import users as users_command
 from commands.connection import DEFAULT_URL, Refused, Server, remember
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(jobs_command.app, name="jobs")
+app.add_typer(users_command.app, name="users")
 console = Console()
 
 DataDir = Annotated[

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from importlib.metadata import version
 
 from fastapi import FastAPI
-from psycopg import OperationalError
+from psycopg import IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -16,7 +16,14 @@ from api import docs, openapi
 from api.conventions import Addresses, BodyLimit, Conditional, Conventions, GzipTags, RequestIds
 from api.courier import Courier
 from api.describing import Descriptions
-from api.errors import ApiError, answer_api_error, answer_http_error, answer_unavailable, answer_unforeseen
+from api.errors import (
+    ApiError,
+    answer_api_error,
+    answer_conflict,
+    answer_http_error,
+    answer_unavailable,
+    answer_unforeseen,
+)
 from api.launcher import Launcher
 from api.links import PREFIX
 from api.platform import Platform
@@ -114,6 +121,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(ApiError, answer_api_error)
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(OperationalError, answer_unavailable)
+    app.add_exception_handler(IntegrityError, answer_conflict)
     app.add_exception_handler(Exception, answer_unforeseen)
     _add_middleware(app, chosen)
     return app

@@ -3,7 +3,9 @@
 import html
 import json
 import re
+from urllib.parse import urlencode
 
+from starlette.datastructures import QueryParams
 from starlette.types import Message, Scope, Send
 
 _LINK = re.compile(r"&quot;(https?://[^\s&]+(?:&amp;[^\s&]+)*)&quot;")
@@ -31,8 +33,8 @@ h1 {{ font-size: 1.2rem; }}
 POLICY = b"default-src 'none'; style-src 'unsafe-inline'"
 
 
-def as_page(scope: Scope, send: Send) -> Send:
-    """Sends an answer in JSON as a page instead; any other as it is."""
+def as_page(scope: Scope, headers: list[tuple[bytes, bytes]], send: Send) -> Send:
+    """Sends an answer in JSON as a page instead; any other as it is. `headers` are those that it will have too."""
     started: Message | None = None
 
     async def send_page(message: Message) -> None:
@@ -43,18 +45,18 @@ def as_page(scope: Scope, send: Send) -> Send:
                 started = message
                 return
         elif started is not None:
-            page = _page(scope, started, message.get("body", b""))
-            headers = [
+            page = _page(scope, [*started["headers"], *headers], started["status"], message.get("body", b""))
+            sent = [
                 (name, value)
                 for name, value in started["headers"]
                 if name not in (b"content-length", b"content-type", b"etag")
             ]
-            headers += [
+            sent += [
                 (b"content-type", b"text/html; charset=utf-8"),
                 (b"content-length", str(len(page)).encode()),
                 (b"content-security-policy", POLICY),
             ]
-            await send({**started, "headers": headers})
+            await send({**started, "headers": sent})
             message = {"type": "http.response.body", "body": page}
             started = None
         await send(message)
@@ -62,19 +64,25 @@ def as_page(scope: Scope, send: Send) -> Send:
     return send_page
 
 
-def _page(scope: Scope, started: Message, body: bytes) -> bytes:
+def _as_json(scope: Scope) -> str:
+    """The query of the same in JSON."""
+    asked = QueryParams(scope["query_string"]).multi_items()
+    return urlencode([*((name, value) for name, value in asked if name != "format"), ("format", "json")])
+
+
+def _page(scope: Scope, headers: list[tuple[bytes, bytes]], status: int, body: bytes) -> bytes:
     path = scope["path"]
     text = json.dumps(json.loads(body), indent=4, ensure_ascii=False) if body else ""
     shown = "\n".join(
         f"<strong>{name.decode().title()}:</strong> {html.escape(value.decode('latin-1'))}"
-        for name, value in started["headers"]
-        if name in _SHOWN
+        for name, value in sorted(headers)
+        if name in _SHOWN and value != b"Accept-Encoding"
     )
     linked = _LINK.sub(r'&quot;<a href="\1">\1</a>&quot;', html.escape(text))
     page = PAGE.format(
         title=html.escape(f"{scope['method']} {path}"),
-        raw=html.escape(f"{path}?format=json"),
-        status=started["status"],
+        raw=html.escape(f"{path}?{_as_json(scope)}"),
+        status=status,
         headers=shown,
         body=linked,
     )

@@ -27,6 +27,13 @@ from db.idempotency_rows import Kept
 from db.listing import Viewer, Wanted
 from db.user_rows import User
 
+REPLAYED = "Idempotency-Replayed"
+"""Header of an answer that was given before."""
+
+
+Then = Callable[[], Awaitable[None]]
+"""What is done once a transaction is committed."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -35,16 +42,13 @@ class Answer:
     body: Any
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-    then: Callable[[], Awaitable[None]] | None = None
+    then: Then | None = None
 
     @property
     def response(self) -> Response:
         if self.status == 204:
             return Response(status_code=204)
         return json_response(self.body, self.status, self.headers)
-
-
-DELETED = Answer(None, 204)
 
 
 @dataclass
@@ -154,7 +158,7 @@ class Call:
 def _again(kept: Kept, fingerprint: str) -> Response:
     if kept.fingerprint != fingerprint:
         raise KeyReused
-    headers = {**kept.headers, "Idempotency-Replayed": "true"}
+    headers = {**kept.headers, REPLAYED: "true"}
     return Response(kept.body, kept.status, headers, media_type="application/json")
 
 

@@ -22,8 +22,11 @@ from api.request_ids import begin_request
 from api.responses import entity_tag, json_response
 
 _ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-VARY = (b"vary", b"Accept, Accept-Language, origin")
+VARY = (b"vary", b"Accept, Accept-Language, origin, Accept-Encoding")
+RawHeaders = list[tuple[bytes, bytes]]
 FORMATS = ("json", "api")
+MOST_PASSED_OVER = 2**25
+"""Bytes that are read, and not kept, of a body that is too long."""
 JSON_RANGES = ("*/*", "application/*", "application/json")
 _SUFFIXED = re.compile(r"^(?P<stem>.+)\.(?P<suffix>[a-z0-9]+)/?\Z")
 
@@ -93,6 +96,7 @@ class Conventions:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
             await self.app(scope, receive, send)
             return
+        scope = {**scope}  # the server's own still says HEAD: it knows then that no body follows
         address = self._find(scope)
         if address is None:
             await self.app(scope, receive, send)
@@ -112,7 +116,7 @@ class Conventions:
                 message["body"] = b""
             await send(message)
 
-        await self._answer(address, scope, receive, send_with_headers)
+        await self._answer(address, headers, scope, receive, send_with_headers)
 
     def _find(self, scope: Scope) -> Address | None:
         """The address that is meant; its path is from here on that of the route."""
@@ -130,7 +134,9 @@ class Conventions:
             scope["path"] = slashed
         return address
 
-    async def _answer(self, address: Address, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(
+        self, address: Address, headers: RawHeaders, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         try:
             if scope["method"] not in address.allow.split(", "):
                 raise NotAllowed(scope["method"])
@@ -142,7 +148,11 @@ class Conventions:
         except ApiError as error:
             await json_response(error.body, error.status, error.headers)(scope, receive, send)
             return
-        await self.app(scope, receive, browsing.as_page(scope, send) if html else send)
+        if html:
+            # the page is made of the body as it is
+            plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+            scope, send = {**scope, "headers": plain}, browsing.as_page(scope, headers, send)
+        await self.app(scope, receive, send)
 
 
 def _wants_html(scope: Scope) -> bool:
@@ -198,11 +208,19 @@ class Conditional:
 def _tagged(started: Message, body: Message, known: str | None) -> Message:
     tag = entity_tag(body.get("body", b""))
     headers = [*started["headers"], (b"etag", tag.encode())]
-    have = {each.strip().removeprefix("W/").replace('-gzip"', '"') for each in (known or "").split(",")}
-    if tag not in have and "*" not in have:
+    have = [each.strip().removeprefix("W/") for each in (known or "").split(",")]
+    # the validator of the very body that the caller has: the plain one, or the packed one
+    same = next((each for each in have if each in (tag, _packed(tag))), tag if "*" in have else None)
+    if same is None:
         return {**started, "headers": headers}
-    kept = [(name, value) for name, value in headers if name not in (b"content-length", b"content-type")]
-    return {**started, "status": 304, "headers": kept}
+    unfit = (b"content-length", b"content-type", b"etag")
+    kept = [(name, value) for name, value in headers if name not in unfit]
+    return {**started, "status": 304, "headers": [*kept, (b"etag", same.encode())]}
+
+
+def _packed(tag: str) -> str:
+    """The validator of the same body as gzip."""
+    return f'{tag[:-1]}-gzip"'
 
 
 class GzipTags:
@@ -217,7 +235,7 @@ class GzipTags:
                 headers = message["headers"]
                 if (b"content-encoding", b"gzip") in headers:
                     message["headers"] = [
-                        (name, value[:-1] + b'-gzip"' if name == b"etag" else value)
+                        (name, _packed(value.decode()).encode() if name == b"etag" else value)
                         for name, value in headers
                     ]
             await send(message)
@@ -236,8 +254,11 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        said = Headers(scope=scope).get("content-length", "0")
+        headers = Headers(scope=scope)
+        said = headers.get("content-length", "0")
         if said.isdigit() and int(said) > self.most:
+            if "expect" not in headers:
+                await self._pass_over(receive)
             error = TooLarge(self.most)
             await json_response(error.body, error.status, error.headers)(scope, receive, send)
             return
@@ -248,7 +269,18 @@ class BodyLimit:
             message = await receive()
             read += len(message.get("body", b""))
             if read > self.most:
+                if message.get("more_body"):
+                    await self._pass_over(receive)
                 raise TooLarge(self.most)
             return message
 
         await self.app(scope, receive_some, send)
+
+    async def _pass_over(self, receive: Receive) -> None:
+        """Read on and keep nothing, up to a point: who is cut off while sending never sees the answer."""
+        read = 0
+        while read < MOST_PASSED_OVER:
+            message = await receive()
+            read += len(message.get("body", b""))
+            if not message.get("more_body"):
+                return

@@ -6,12 +6,14 @@ guarded in the database and in Temporal.
 
 import asyncio
 import logging
+import math
+import time
 from datetime import timedelta
 
 from psycopg import Error as DatabaseError
 
 from api.launcher import Launcher, words
-from db import job_rows, run_rows
+from db import idempotency_rows, job_rows, run_rows, user_rows
 from db.connections import Database
 from db.job_rows import Waiting
 from jobs.errors import JobError
@@ -26,6 +28,7 @@ START_AFTER = timedelta(seconds=2.5)
 STOP_AFTER = timedelta(seconds=1.2)
 """A worker that lives closes a cancelled run in a fraction of this."""
 MOST_AT_ONCE = 100
+TIDY_EVERY = timedelta(minutes=10)
 
 
 class Courier:
@@ -34,11 +37,13 @@ class Courier:
     def __init__(self, database: Database, launcher: Launcher) -> None:
         self.database = database
         self.launcher = launcher
+        self._tidied = -math.inf
 
     async def run(self) -> None:
         while True:
             try:
                 await self.go_round()
+                await self.tidy()
             except DatabaseError as error:
                 logger.warning("the database cannot be reached: %s", words(error))
             except Exception:
@@ -53,6 +58,15 @@ class Courier:
                 db, start_after=START_AFTER, stop_after=STOP_AFTER, most=MOST_AT_ONCE
             )
         await asyncio.gather(*(self._carry(each) for each in waiting))
+
+    async def tidy(self) -> None:
+        """Remove, now and then, what is kept no longer: answers under Idempotency-Keys, logins that failed."""
+        if time.monotonic() - self._tidied < TIDY_EVERY.total_seconds():
+            return
+        self._tidied = time.monotonic()
+        async with self.database.transaction() as db:
+            await idempotency_rows.forget_old(db)
+            await user_rows.forget_old_failures(db)
 
     async def _carry(self, waiting: Waiting) -> None:
         if waiting.status is Status.PENDING:

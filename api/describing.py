@@ -1,5 +1,6 @@
 """What OPTIONS answers: the forms that are read and written, and the fields that can be sent (contract 1.10)."""
 
+import inspect
 import types
 import typing
 from collections.abc import Mapping
@@ -33,7 +34,7 @@ class Descriptions:
         of_list = address.path in self._lists
         body: dict[str, Any] = {
             "name": _name(resource, address.path, of_list),
-            "description": "" if resource is None else (type(resource).__doc__ or "").strip(),
+            "description": "" if resource is None else _description(resource),
             "renders": RENDERS,
             "parses": PARSES,
         }
@@ -48,6 +49,11 @@ def _name(resource: Resource | None, path: str, of_list: bool) -> str:
         words = [word for word in path.split("/") if word and "{" not in word]
         return words[-1].replace("-", " ").capitalize() if words else "Api Root"
     return f"{resource.one.title()} {'List' if of_list else 'Instance'}"
+
+
+def _description(resource: Resource) -> str:
+    own = inspect.cleandoc(type(resource).__doc__ or "")
+    return own or f"{resource.many.capitalize()} that the caller may see."
 
 
 def _fields(resource: Resource) -> dict[str, Any]:

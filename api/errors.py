@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import Request, Response
+from psycopg.errors import DeadlockDetected, LockNotAvailable, QueryCanceled, SerializationFailure
 from starlette.exceptions import HTTPException
 
 from api.request_ids import current_request_id
@@ -157,10 +158,21 @@ async def answer_http_error(request: Request, error: Exception) -> Response:
     return json_response({"detail": detail}, error.status_code, error.headers)
 
 
+_BUSY = (LockNotAvailable, QueryCanceled, DeadlockDetected, SerializationFailure)
+
+
 async def answer_unavailable(request: Request, error: Exception) -> Response:
-    """PostgreSQL is out of reach: the caller may try again."""
-    logger.error("database out of reach: %s", error)
-    return json_response({"detail": "The database cannot be reached."}, 503, {"Retry-After": "5"})
+    """PostgreSQL is out of reach, or has too much to do: the caller may try again."""
+    logger.error("request %s: the database failed: %s", current_request_id(), error)
+    detail = "The database is busy." if isinstance(error, _BUSY) else "The database cannot be reached."
+    return json_response({"detail": detail}, 503, {"Retry-After": "5"})
+
+
+async def answer_conflict(request: Request, error: Exception) -> Response:
+    """Two requests at one moment wanted what only one can have, such as the same name."""
+    logger.warning("request %s lost a race: %s", current_request_id(), error)
+    detail = "Something else was changed at the same moment: look again."
+    return json_response({"detail": detail}, 409, {"Retry-After": "1"})
 
 
 async def answer_unforeseen(request: Request, error: Exception) -> Response:

@@ -1,9 +1,10 @@
 """The OpenAPI document: what the routes say of themselves, and what holds for all of them said once.
 
 Every operation gets the errors that it can be answered with, the headers that it takes, and an example of each body,
-made from its schema.
+made from its schema; what makes a thing is linked with what can be done with it.
 """
 
+import re
 from typing import Any
 
 from fastapi import FastAPI
@@ -63,7 +64,7 @@ ERRORS = {
         "Detail",
     ),
     "409": _error(
-        "The same request, by its Idempotency-Key, is being worked on.",
+        "The same request, by its Idempotency-Key, is being worked on; or two wanted what only one can have.",
         {"detail": "A request with this Idempotency-Key is being worked on."},
         "Detail",
     ),
@@ -91,7 +92,7 @@ ERRORS = {
     "503": _error("The database is out of reach.", {"detail": "The database cannot be reached."}, "Detail"),
 }
 READING = ("400", "401", "403", "404", "406", "503")
-WRITING = (*READING, "412", "413", "415")
+WRITING = (*READING, "409", "412", "413", "415")
 POSTING = (*READING, "409", "412", "413", "415", "422")
 # examples by the name of a property, else by its type
 EXAMPLES: dict[str, Any] = {
@@ -131,7 +132,8 @@ EXAMPLES: dict[str, Any] = {
     "public_base_url": "https://objects.example.org/captures/",
     "data_source_regex": r".*\.jpe?g$",
 }
-_TOO_DEEP = 6
+_TOO_DEEP = 9
+_PARAMETER = re.compile(r"{(\w+)}")
 
 
 def install(app: FastAPI) -> None:
@@ -169,6 +171,7 @@ def _complete(app: FastAPI) -> dict[str, Any]:
     for path, operations in made["paths"].items():
         for method, operation in operations.items():
             _complete_operation(path, method, operation, schemas)
+    _link(made["paths"])
     return made
 
 
@@ -181,14 +184,43 @@ def _complete_operation(path: str, method: str, operation: dict[str, Any], schem
         throttled = ("429",) if operation["operationId"] == "log_in" else ()
         for status in (*usual, *throttled):
             responses.setdefault(status, ERRORS[status])
+        if method == "get":
+            responses["304"] = {"description": "As it was: the ETag is among those of If-None-Match."}
         operation["parameters"] = [*operation.get("parameters", []), *_headers(method)]
-    for parameter in operation.get("parameters", []):
-        if parameter["in"] == "path":
-            parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
+    in_path = [_path_parameter(name) for name in _PARAMETER.findall(path)]
+    others = [each for each in operation.get("parameters", []) if each["in"] != "path"]
+    if in_path or others:
+        operation["parameters"] = [*in_path, *others]
     for body in (operation.get("requestBody", {}), *responses.values()):
         for kind, content in body.get("content", {}).items():
             if "schema" in content and "example" not in content and kind == "application/json":
                 content["example"] = example(content["schema"], schemas)
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
+    }
+
+
+def _link(paths: dict[str, Any]) -> None:
+    """Say of every operation that makes a thing what can be done with it by its id."""
+    for path, operations in paths.items():
+        made = operations.get("post", {}).get("responses", {}).get("201")
+        if made is None:
+            continue
+        known = {name: f"$request.path.{name}" for name in _PARAMETER.findall(path)}
+        for other, each in paths.items():
+            names = _PARAMETER.findall(other.removeprefix(path))
+            if other.startswith(f"{path}{{") and len(names) == 1:
+                parameters = {**known, names[0]: "$response.body#/id"}
+                for operation in each.values():
+                    operation_id = operation["operationId"]
+                    link = {"operationId": operation_id, "parameters": parameters}
+                    made.setdefault("links", {})[operation_id] = link
 
 
 def _headers(method: str) -> list[dict[str, Any]]:

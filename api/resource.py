@@ -5,14 +5,16 @@ the rest is here once: order of checks, transactions, conditional requests, pagi
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from fastapi import APIRouter, Response
+from psycopg.errors import UniqueViolation
 from pydantic import create_model
 
 from api import fields, filters, paging, permissions, queries
-from api.call import DELETED, Answer, Call, CallDep
+from api.call import Answer, Call, CallDep, Then
 from api.errors import Invalid, NotFound
 from api.fields import Field, Reference
 from api.filters import Filter, Sort
@@ -40,6 +42,8 @@ class Resource:
     listing: ClassVar[Listing]
     item_schema: ClassVar[type]
     detail_schema: ClassVar[type]
+    made_schema: ClassVar[type | None] = None
+    """What a create answers, where it is not what a read does."""
     fields: ClassVar[Mapping[str, Field]] = {}
     columns: ClassVar[Mapping[str, str]] = {}
     """The column of a field, where it has another name."""
@@ -50,6 +54,8 @@ class Resource:
     searched: ClassVar[tuple[str, ...]] = ()
     default_limit: ClassVar[int] = queries.DEFAULT_LIMIT
     operations: ClassVar[frozenset[str]] = ALL
+    unique: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """By name of the constraint: the field whose value another one has already, and what is said of it."""
     needs_project: ClassVar[bool] = False
     """Whether the list is of one project only."""
 
@@ -72,8 +78,10 @@ class Resource:
     async def update(self, db: Connection, call: Call, row: Row, values: dict[str, Any]) -> None:
         await writing.update(db, self.listing.table, row["id"], self._to_columns(values))
 
-    async def remove(self, db: Connection, call: Call, row: Row) -> None:
+    async def remove(self, db: Connection, call: Call, row: Row) -> Then | None:
+        """Remove a row; gives what is done once that is committed."""
         await writing.delete(db, self.listing.table, row["id"])
+        return None
 
     def project_of(self, row: Row) -> int | None:
         project_id: int | None = row["project_id"]
@@ -97,9 +105,10 @@ class Resource:
         )
         name, names = self.one.replace(" ", "_"), self.many.replace(" ", "_")
         detail = {"model": self.detail_schema}
+        made = {"model": self.made_schema or self.detail_schema}
         routes: list[tuple[str, str, str, Callable[..., Any], str, int, Any]] = [
             ("list", "/", "GET", self.list, f"list_{names}", 200, {"model": page}),
-            ("create", "/", "POST", self.create, f"create_{name}", 201, detail),
+            ("create", "/", "POST", self.create, f"create_{name}", 201, made),
             ("get", "/{item_id}/", "GET", self.get, f"get_{name}", 200, detail),
             ("replace", "/{item_id}/", "PUT", self.replace, f"replace_{name}", 200, detail),
             ("edit", "/{item_id}/", "PATCH", self.edit, f"edit_{name}", 200, detail),
@@ -204,8 +213,9 @@ class Resource:
         return {}
 
     async def find_to_change(self, db: Connection, call: Call, item_id: str, wanted: Wanted) -> Row:
-        """The same for who changes it: alone from here on, and only the version that the caller knows."""
-        await self.listing.lock(db, queries.row_id(item_id))
+        """The same for who changes it; with If-Match only the version that the caller knows, alone from here on."""
+        if call.is_conditional:
+            await self.listing.lock(db, queries.row_id(item_id))
         row = await self.find(db, call, item_id, wanted)
         if call.is_conditional:
             call.check_unchanged(self.detail(row, View(call.user, call.links)))
@@ -222,11 +232,23 @@ class Resource:
             await self.check_references(db, call, values, project_id)
             await self.check_may_create(call, values, project_id)
             await self.check(db, call, values, None)
-            item_id = await self.insert(db, call, values)
+            with self.refusing_what_is_taken():
+                item_id = await self.insert(db, call, values)
             row = await self.find(db, call, item_id)
             return await self.made(call, row)
 
         return await call.write(act)
+
+    @contextmanager
+    def refusing_what_is_taken(self) -> Iterator[None]:
+        """Raises Invalid where the database knows of another one, be it made at this very moment."""
+        try:
+            yield
+        except UniqueViolation as error:
+            if error.diag.constraint_name not in self.unique:
+                raise
+            field, message = self.unique[error.diag.constraint_name]
+            raise Invalid({field: [message]}) from error
 
     async def made(self, call: Call, row: Row) -> Answer:
         """The answer to a create."""
@@ -264,7 +286,8 @@ class Resource:
             if values.get(self.project_field, project_id) != project_id:
                 raise Invalid({self.project_field: [f"A {self.one} cannot move to another project."]})
             await self.check(db, call, values, row)
-            await self.update(db, call, row, values)
+            with self.refusing_what_is_taken():
+                await self.update(db, call, row, values)
             row = await self.find(db, call, row["id"])
             return Answer(self.detail(row, View(call.user, call.links)))
 
@@ -277,8 +300,7 @@ class Resource:
         async def act(db: Connection) -> Answer:
             row = await self.find_to_change(db, call, item_id, wanted)
             permissions.require(call.user, f"delete_{self.noun}", self.project_of(row))
-            await self.remove(db, call, row)
-            return DELETED
+            return Answer(None, 204, then=await self.remove(db, call, row))
 
         return await call.write(act)
 

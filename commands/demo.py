@@ -26,7 +26,7 @@ async def _prepare(settings: Settings) -> tuple[int, str]:
         database.transaction() as db,
     ):
         owner_id = await user_rows.upsert(db, OWNER, name="Demo")
-        await user_rows.remove_tokens_named(db, owner_id, TOKEN_NAME)
+        await user_rows.revoke(db, owner_id, TOKEN_NAME)
         await user_rows.add_token(db, owner_id, TOKEN_NAME, token_hash)
         _, set_id = await demo_rows.find_or_make(db, owner_id)
     return set_id, token

@@ -93,6 +93,7 @@ def _processes(servers: Stack, data_dir: Path) -> Platform:
         # children find the project's modules from whichever folder they are started
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]),
     }
+    _remember(data_dir / "running.env", environment)
     logs = data_dir.resolve() / "logs"
     # not by the command line, which would load itself first
     api = Child("api", [sys.executable, "-m", "api"], logs / "api.log", environment)
@@ -106,6 +107,14 @@ def _processes(servers: Stack, data_dir: Path) -> Platform:
         api_port=port,
     )
     return Platform(servers, api, worker, settings, f"http://{LOOPBACK}:{port}")
+
+
+def _remember(path: Path, environment: dict[str, str]) -> None:
+    """Where everything is, for commands that are given beside: readable by its owner only."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    kept = {name: value for name, value in environment.items() if name.startswith("NIGHTJAR_")}
+    path.write_text("".join(f"{name}={value}\n" for name, value in kept.items()))
 
 
 def _wait_until_ready(platform: Platform) -> None:

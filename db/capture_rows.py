@@ -57,15 +57,6 @@ CAPTURES = Listing(
     order=("t.timestamp", "t.id"),
 )
 
-_FIND = "SELECT id FROM source_images WHERE deployment_id = %(deployment_id)s AND path = %(path)s"
-
-
-async def find(db: Connection, station_id: int | None, path: str | None) -> int | None:
-    """The capture of a station with that path."""
-    row = await one(db, _FIND, {"deployment_id": station_id, "path": path})
-    return None if row is None else int(row["id"])
-
-
 _STARRED_SET = """
 SELECT id FROM source_image_collections
 WHERE project_id = %(project_id)s AND method = 'starred' ORDER BY id LIMIT 1

@@ -1,6 +1,7 @@
 """The rows of the demo project, made by a few statements with seeded randomness. None commits."""
 
-from db.connections import Connection, one, value
+from db import session_rows, station_rows
+from db.connections import Connection, every, one, value
 
 PROJECT = "Insectarium de Montréal"
 CAPTURE_SET = "Insectarium, End of every night"
@@ -65,6 +66,16 @@ RETURNING id
 """
 
 
+_ADD_OWNER = """
+INSERT INTO project_members (project_id, user_id, role) VALUES (%(project_id)s, %(owner_id)s, 'ProjectManager')
+"""
+
+
+async def _ids(db: Connection, table: str, project_id: int) -> list[int]:
+    statement = f"SELECT id FROM {table} WHERE project_id = %(project_id)s"
+    return [row["id"] for row in await every(db, statement, {"project_id": project_id})]
+
+
 async def find_or_make(db: Connection, owner_id: int) -> tuple[int, int]:
     """The demo project and its capture set, by their ids; made if there are none yet."""
     names = {"project": PROJECT, "capture_set": CAPTURE_SET}
@@ -80,5 +91,8 @@ async def find_or_make(db: Connection, owner_id: int) -> tuple[int, int]:
     await db.execute(_ADD_SESSIONS, {**values, "stations": len(STATIONS)})
     await db.execute(_ADD_CAPTURES, values)
     await db.execute(_SET_ENDS, values)
+    await db.execute(_ADD_OWNER, {**values, "owner_id": owner_id})
+    await session_rows.refresh(db, await _ids(db, "events", project_id))
+    await station_rows.refresh(db, await _ids(db, "deployments", project_id))
     set_id: int = await value(db, _ADD_SET, {**names, **values})
     return project_id, set_id

@@ -77,7 +77,8 @@ class Listing:
 
     def _where(self, wanted: Wanted) -> str:
         seen = self.seen or f"t.project_id IN ({VISIBLE_PROJECTS})"
-        conditions = [seen, *(condition.sql for condition in wanted.conditions)]
+        # in parentheses: what is seen may be one thing or another
+        conditions = [f"({seen})", *(condition.sql for condition in wanted.conditions)]
         if wanted.project_id is not None:
             conditions.append(self.in_project)
         return " AND ".join(conditions)

@@ -43,9 +43,9 @@ PIPELINES = Listing(
     ) enabled ON true
     """,
     seen="true",
-    in_project="""EXISTS (
+    in_project=f"""EXISTS (
         SELECT 1 FROM project_pipeline_configs g
-        WHERE g.pipeline_id = t.id AND g.project_id = %(project_id)s AND g.enabled
+        WHERE g.pipeline_id = t.id AND g.project_id = %(project_id)s AND g.enabled AND g.{_OF_VISIBLE}
     )""",
 )
 ALGORITHMS = Listing(
@@ -54,9 +54,9 @@ ALGORITHMS = Listing(
         t.category_map_id, {times("created_at", "updated_at")}, cardinality(c.labels) AS category_count""",
     related="LEFT JOIN category_maps c ON c.id = t.category_map_id",
     seen="true",
-    in_project="""EXISTS (
+    in_project=f"""EXISTS (
         SELECT 1 FROM pipeline_algorithms m JOIN project_pipeline_configs g ON g.pipeline_id = m.pipeline_id
-        WHERE m.algorithm_id = t.id AND g.project_id = %(project_id)s AND g.enabled
+        WHERE m.algorithm_id = t.id AND g.project_id = %(project_id)s AND g.enabled AND g.{_OF_VISIBLE}
     )""",
 )
 SERVICES = Listing(
@@ -77,8 +77,8 @@ SERVICES = Listing(
     seen=f"""EXISTS (
         SELECT 1 FROM processing_service_projects w WHERE w.processing_service_id = t.id AND w.{_OF_VISIBLE}
     )""",
-    in_project="""EXISTS (
+    in_project=f"""EXISTS (
         SELECT 1 FROM processing_service_projects w
-        WHERE w.processing_service_id = t.id AND w.project_id = %(project_id)s
+        WHERE w.processing_service_id = t.id AND w.project_id = %(project_id)s AND w.{_OF_VISIBLE}
     )""",
 )

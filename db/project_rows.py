@@ -3,28 +3,28 @@
 from typing import Any
 
 from db import writing
-from db.connections import Connection, Row, one, value
+from db.connections import Connection, value
 from db.listing import VISIBLE_PROJECTS, Listing, times
 
 PROJECTS = Listing(
     table="projects",
     columns=f"""t.id, t.id AS project_id, t.name, t.description, t.image, t.draft,
-        {times("created_at", "updated_at")}, stations.count AS deployments_count, stations.all AS deployments""",
-    related="""
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS count, jsonb_agg(jsonb_build_object(
-            'id', d.id, 'name', d.name, 'image', d.image, 'latitude', d.latitude, 'longitude', d.longitude,
-            'events_count', d.events_count
-        ) ORDER BY d.name, d.id) AS all
-        FROM deployments d WHERE d.project_id = t.id
-    ) stations
-    """,
-    detail_columns=""", t.owner_id, o.name AS owner_name, t.feature_flags, t.session_time_gap_seconds,
+        {times("created_at", "updated_at")},
+        (SELECT count(*) FROM deployments d WHERE d.project_id = t.id) AS deployments_count""",
+    detail_columns=""",
+        stations.deployments, t.owner_id, o.name AS owner_name, t.feature_flags, t.session_time_gap_seconds,
         t.default_filters_score_threshold, t.default_processing_pipeline_id, l.name AS pipeline_name,
         (t.owner_id IS NOT NULL AND t.owner_id = %(user_id)s) OR EXISTS (
             SELECT 1 FROM project_members m WHERE m.project_id = t.id AND m.user_id = %(user_id)s
         ) AS is_member""",
     detail_related="""
+    LEFT JOIN LATERAL (
+        SELECT jsonb_agg(jsonb_build_object(
+            'id', d.id, 'name', d.name, 'image', d.image, 'latitude', d.latitude, 'longitude', d.longitude,
+            'events_count', d.events_count
+        ) ORDER BY d.name, d.id) AS deployments
+        FROM deployments d WHERE d.project_id = t.id
+    ) stations ON true
     LEFT JOIN users o ON o.id = t.owner_id
     LEFT JOIN pipelines l ON l.id = t.default_processing_pipeline_id
     """,
@@ -85,12 +85,15 @@ async def set_flags(db: Connection, project_id: int, flags: str) -> None:
     await db.execute(_MERGE_FLAGS, {"project_id": project_id, "flags": flags})
 
 
-_MEMBER = "SELECT id FROM project_members WHERE project_id = %(project_id)s AND user_id = %(user_id)s"
+_SET_ROLE = """
+INSERT INTO project_members (project_id, user_id, role) VALUES (%(project_id)s, %(user_id)s, %(role)s)
+ON CONFLICT (project_id, user_id) DO UPDATE SET role = excluded.role, updated_at = now()
+"""
 
 
-async def member(db: Connection, project_id: int, user_id: int) -> Row | None:
-    """The membership of a user in a project."""
-    return await one(db, _MEMBER, {"project_id": project_id, "user_id": user_id})
+async def set_role(db: Connection, project_id: int, user_id: int, role: str) -> None:
+    """Take a user into a project, or change what they are there."""
+    await db.execute(_SET_ROLE, {"project_id": project_id, "user_id": user_id, "role": role})
 
 
 _FLAG = "SELECT coalesce((feature_flags ->> %(flag)s)::boolean, %(usual)s) FROM projects WHERE id = %(project_id)s"

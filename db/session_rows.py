@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from db.connections import Connection, one
+from db.connections import Connection
 from db.listing import Listing, times
 
 SESSIONS = Listing(
@@ -25,15 +25,6 @@ SESSIONS = Listing(
     """,
     order=("t.start", "t.id"),
 )
-
-_FIND = "SELECT id FROM events WHERE deployment_id = %(deployment_id)s AND group_by = %(group_by)s"
-
-
-async def find(db: Connection, station_id: int | None, group_by: str | None) -> int | None:
-    """The session of a station with that name."""
-    row = await one(db, _FIND, {"deployment_id": station_id, "group_by": group_by})
-    return None if row is None else int(row["id"])
-
 
 # begin and end stay as they are where there are no captures
 _REFRESH = """

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
-from db.connections import Connection, one, value
+from db import writing
+from db.connections import Connection, Row, every, one, value
 from db.listing import Listing, times
 
 
@@ -84,6 +86,31 @@ async def taken(db: Connection, email: str) -> bool:
     return row is not None
 
 
+async def id_of(db: Connection, email: str) -> int | None:
+    """The user, active or not, with that e-mail address."""
+    row = await one(db, "SELECT id FROM users WHERE email = lower(%(email)s)", {"email": email})
+    return None if row is None else int(row["id"])
+
+
+async def change(db: Connection, user_id: int, values: Mapping[str, Any]) -> None:
+    """Change what is given of a user."""
+    await writing.update(db, "users", user_id, values)
+
+
+_EVERYBODY = """
+SELECT u.id, u.email, u.name, u.is_superuser, u.is_active,
+       (SELECT count(*) FROM auth_tokens t WHERE t.user_id = u.id) AS tokens,
+       coalesce((SELECT jsonb_object_agg(p.name || ' #' || p.id, m.role) FROM project_members m
+                 JOIN projects p ON p.id = m.project_id WHERE m.user_id = u.id), '{}') AS roles
+FROM users u ORDER BY u.id
+"""
+
+
+async def everybody(db: Connection) -> list[Row]:
+    """All users, with their roles by project and how many tokens they have."""
+    return await every(db, _EVERYBODY, {})
+
+
 _UPSERT = """
 INSERT INTO users (email, name, password_hash, is_superuser, is_staff)
 VALUES (lower(%(email)s), %(name)s, %(password_hash)s, %(is_superuser)s, %(is_superuser)s)
@@ -111,7 +138,6 @@ _ADD_TOKEN = """
 INSERT INTO auth_tokens (user_id, name, key_hash) VALUES (%(user_id)s, %(name)s, %(key_hash)s) RETURNING id
 """
 _REMOVE_TOKEN = "DELETE FROM auth_tokens WHERE key_hash = %(key_hash)s"
-_REMOVE_NAMED = "DELETE FROM auth_tokens WHERE user_id = %(user_id)s AND name = %(name)s"
 
 
 async def add_token(db: Connection, user_id: int, name: str, key_hash: str) -> int:
@@ -125,9 +151,19 @@ async def remove_token(db: Connection, key_hash: str) -> None:
     await db.execute(_REMOVE_TOKEN, {"key_hash": key_hash})
 
 
-async def remove_tokens_named(db: Connection, user_id: int, name: str) -> None:
-    """Take back the tokens of a user that have that name."""
-    await db.execute(_REMOVE_NAMED, {"user_id": user_id, "name": name})
+_REVOKE = """
+WITH gone AS (
+    DELETE FROM auth_tokens
+    WHERE user_id = %(user_id)s AND (CAST(%(name)s AS text) IS NULL OR name = %(name)s) RETURNING 1
+)
+SELECT count(*) FROM gone
+"""
+
+
+async def revoke(db: Connection, user_id: int, name: str | None) -> int:
+    """Take back the tokens of a user, all or those of a name; gives how many there were."""
+    count: int = await value(db, _REVOKE, {"user_id": user_id, "name": name})
+    return count
 
 
 # logins that failed -------------------------------------------------------------------------------------------

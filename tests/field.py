@@ -9,8 +9,8 @@ from psycopg.types.json import Jsonb
 
 from api.authentication import hash_password
 from api.tokens import new_token
-from db import user_rows
-from db.connections import Database, value
+from db import user_rows, writing
+from db.connections import Database, Row, every, value
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,16 @@ class Field:
     async def _value(self, statement: str, **values: Any) -> Any:
         async with self.database.transaction() as db:
             return await value(db, statement, values)
+
+    async def row(self, table: str, **values: Any) -> int:
+        """A row of any table; gives its id."""
+        async with self.database.transaction() as db:
+            return await writing.insert(db, table, values)
+
+    async def read(self, statement: str, **values: Any) -> list[Row]:
+        """What a statement gives, for what no answer says."""
+        async with self.database.transaction() as db:
+            return await every(db, statement, values)
 
     async def person(
         self, email: str, *, superuser: bool = False, password: str | None = None, **roles: int
@@ -119,6 +129,15 @@ class Field:
                 project_id=project_id,
                 method=method,
                 kwargs=Jsonb(kwargs or {}),
+            )
+        )
+
+    async def pipeline(self, name: str, slug: str) -> int:
+        return int(
+            await self._value(
+                "INSERT INTO pipelines (name, slug) VALUES (%(name)s, %(slug)s) RETURNING id",
+                name=name,
+                slug=slug,
             )
         )
 

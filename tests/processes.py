@@ -1,4 +1,4 @@
-"""Real worker processes, for tests that kill them."""
+"""Real processes of a worker and of the API, for tests that kill them."""
 
 import os
 import sys
@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
+
 from config import Settings
 from embedded.child import Child
+from embedded.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 
@@ -31,5 +34,31 @@ def worker_process(settings: Settings) -> Iterator[Child]:
     child.start()
     try:
         yield child
+    finally:
+        child.stop(seconds=5)
+
+
+@contextmanager
+def api_process(settings: Settings) -> Iterator[tuple[Child, str]]:
+    """An API that answers, and its address; ended with the block if it still runs."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    child = Child(
+        "api",
+        [sys.executable, "-m", "api"],
+        settings.data_dir / f"api_{port}.log",
+        {**environment(settings), "NIGHTJAR_API_PORT": str(port), "NIGHTJAR_LOG_LEVEL": settings.log_level},
+    )
+
+    def answers() -> bool:
+        try:
+            return httpx2.get(f"{address}/livez", timeout=2).status_code == 200
+        except httpx2.TransportError:
+            return False
+
+    child.start()
+    try:
+        child.wait_until(answers, seconds=30)
+        yield child, address
     finally:
         child.stop(seconds=5)

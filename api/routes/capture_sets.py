@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import Response
 from typing_extensions import TypedDict
 
-from api import fields, permissions, queries
+from api import fields, queries
 from api.call import Answer, Call, CallDep
 from api.errors import Invalid, NotFound
 from api.fields import Choice, Document, Integer, Reference, Text
@@ -27,6 +27,8 @@ class JobStarted(TypedDict):
 
 
 class CaptureSets(Resource):
+    """Capture sets: a method of sampling and the captures that it gave last."""
+
     path = "captures/collections"
     one = "capture set"
     many = "capture sets"
@@ -92,12 +94,11 @@ class CaptureSets(Resource):
         return await self._with_capture(item_id, call, "remove", capture_set_rows.remove)
 
     async def _with_capture(self, item_id: str, call: Call, verb: str, change: Any) -> Response:
-        permissions.require_somebody(call.user)
         given = (await call.body()).values.get("source_image", queries.last(call.request, "source_image"))
         wanted = {} if given is None else {"source_image": given}
-        values = fields.parse({"source_image": Reference(required=True, table="source_images")}, wanted)
 
         async def act(db: Connection, row: Row) -> Answer:
+            values = fields.parse({"source_image": Reference(required=True, table="source_images")}, wanted)
             capture_id = values["source_image"]
             await capture_set_rows.lock(db, row["id"])
             named = [("source_image", "source_images", capture_id)]

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import Response
 
 from api import fields
-from api.call import Answer, Call, CallDep
+from api.call import Answer, Call, CallDep, Then
 from api.errors import Invalid
 from api.fields import Integer, Moment, Reference, Text, Url
 from api.filters import Row as RowFilter
@@ -43,6 +43,8 @@ class OfStation(Resource):
 
 
 class Sessions(OfStation):
+    """Sessions: one night of one station."""
+
     path = "events"
     one = "session"
     many = "sessions"
@@ -57,6 +59,9 @@ class Sessions(OfStation):
         "group_by": Text(
             max_length=255, help_text="What is one session of the station; its first day if left out."
         ),
+    }
+    unique = {
+        "uq_events_deployment_id_group_by": ("group_by", "The station has a session of that name already.")
     }
     filters = {"deployment": RowFilter("t.deployment_id", table="deployments")}
     orderings = {
@@ -77,11 +82,6 @@ class Sessions(OfStation):
             raise Invalid({"end": ["A session cannot end before it starts."]})
         if row is None:
             values.setdefault("group_by", values["start"].date().isoformat())
-        station_id = values.get("deployment_id", row["deployment_id"] if row else None)
-        group_by = values.get("group_by", row["group_by"] if row else None)
-        taken = await session_rows.find(db, station_id, group_by)
-        if taken is not None and (row is None or taken != row["id"]):
-            raise Invalid({"group_by": ["The station has a session of that name already."]})
 
     async def insert(self, db: Connection, call: Call, values: dict[str, Any]) -> int:
         session_id = await super().insert(db, call, values)
@@ -92,12 +92,15 @@ class Sessions(OfStation):
         await super().update(db, call, row, values)
         await station_rows.refresh(db, [row["deployment_id"], values.get("deployment_id")])
 
-    async def remove(self, db: Connection, call: Call, row: Row) -> None:
+    async def remove(self, db: Connection, call: Call, row: Row) -> Then | None:
         await super().remove(db, call, row)
         await station_rows.refresh(db, [row["deployment_id"]])
+        return None
 
 
 class Captures(OfStation):
+    """Captures: the images of camera traps."""
+
     path = "captures"
     one = "capture"
     many = "captures"
@@ -114,6 +117,9 @@ class Captures(OfStation):
         "width": Integer(nullable=True, minimum=1),
         "height": Integer(nullable=True, minimum=1),
         "size": Integer(nullable=True, minimum=0, maximum=2**63 - 1),
+    }
+    unique = {
+        "uq_source_images_deployment_id_path": ("path", "The station has a capture with this path already.")
     }
     filters = {
         "deployment": RowFilter("t.deployment_id", table="deployments"),
@@ -142,13 +148,6 @@ class Captures(OfStation):
     def detail(self, row: Row, view: View) -> Any:
         return schema.capture(row, view)
 
-    async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
-        station_id = values.get("deployment_id", row["deployment_id"] if row else None)
-        path = values.get("path", row["path"] if row else None)
-        taken = await capture_rows.find(db, station_id, path)
-        if taken is not None and (row is None or taken != row["id"]):
-            raise Invalid({"path": ["The station has a capture with this path already."]})
-
     async def insert(self, db: Connection, call: Call, values: dict[str, Any]) -> int:
         assert call.user is not None
         capture_id = await super().insert(db, call, {**values, "uploaded_by_id": call.user.id})
@@ -159,9 +158,10 @@ class Captures(OfStation):
         await super().update(db, call, row, values)
         await self._count_again(db, row, values)
 
-    async def remove(self, db: Connection, call: Call, row: Row) -> None:
+    async def remove(self, db: Connection, call: Call, row: Row) -> Then | None:
         await super().remove(db, call, row)
         await self._count_again(db, row)
+        return None
 
     async def _count_again(self, db: Connection, *states: Any) -> None:
         await session_rows.refresh(db, [state.get("event_id") for state in states])

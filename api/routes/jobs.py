@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import Response
 
 from api import permissions, queries
-from api.call import Answer, Call, CallDep
+from api.call import REPLAYED, Answer, Call, CallDep, Then
 from api.errors import Invalid, PermissionDenied
 from api.fields import Boolean, Document, Integer, Reference, Slug, Text
 from api.filters import Choice, Exactly, OneOf, Sort
@@ -53,6 +53,12 @@ _NAME_OF = "(SELECT n.name FROM {} n WHERE n.id = t.{})"
 
 
 class Jobs(Resource):
+    """Work in the background: list, create, change and delete jobs.
+
+    A `POST` with `?start_now` also starts the new job. `run`, `retry` and `cancel` of a job are addresses of
+    their own below it.
+    """
+
     path = "jobs"
     one = "job"
     many = "jobs"
@@ -197,17 +203,12 @@ class Jobs(Resource):
                 await job_rows.seed_delay(db, row["id"], values["delay"])
         await job_rows.update(db, row["id"], {**values, **mode})
 
-    async def remove(self, db: Connection, call: Call, row: Row) -> None:
+    async def remove(self, db: Connection, call: Call, row: Row) -> Then | None:
+        """Its stages and its log go with it; a run that is under way ends."""
         workflow = await job_rows.delete(db, row["id"])
-        call.request.state.workflow = workflow
-
-    async def delete(self, item_id: str, call: CallDep) -> Response:
-        """Remove a job, its stages and its log; a run that is under way ends."""
-        response = await super().delete(item_id, call)
-        workflow = call.request.state.workflow
-        if workflow is not None:
-            await call.platform.launcher.terminate(workflow, "The job was deleted")
-        return response
+        if workflow is None:
+            return None
+        return lambda: call.platform.launcher.terminate(workflow, "The job was deleted")
 
     # actions --------------------------------------------------------------------------------------------------
 
@@ -240,7 +241,10 @@ class Jobs(Resource):
         response = await self.act_on(call, item_id, None, act)
         if not queries.flag(call.request, "no_async"):
             return response
-        return await self._when_over(item_id, call)
+        over = await self._when_over(item_id, call)
+        if REPLAYED in response.headers:
+            over.headers[REPLAYED] = response.headers[REPLAYED]
+        return over
 
     async def _when_over(self, item_id: str, call: Call) -> Response:
         """The job when its run is over; as it is then, if that takes too long."""
@@ -286,7 +290,7 @@ def require_may_run(call: Call, job: Mapping[str, Any], detail: str | None = Non
         raise PermissionDenied(detail) if detail else PermissionDenied
 
 
-def starting(call: Call, job_id: int) -> Any:
+def starting(call: Call, job_id: int) -> Then:
     """What starts the newest run of a job, once it has been asked for and committed."""
 
     async def start() -> None:

@@ -14,6 +14,8 @@ EXPORT_FORMATS = ("occurrences_api_json", "occurrences_simple_csv")
 
 
 class Pipelines(Resource):
+    """Pipelines: models in the order in which a capture goes through them."""
+
     path = "ml/pipelines"
     one = "pipeline"
     many = "pipelines"
@@ -31,6 +33,8 @@ class Pipelines(Resource):
 
 
 class Algorithms(Resource):
+    """Algorithms: single models."""
+
     path = "ml/algorithms"
     one = "algorithm"
     many = "algorithms"
@@ -48,6 +52,8 @@ class Algorithms(Resource):
 
 
 class Services(Resource):
+    """Processing services: who runs pipelines."""
+
     path = "ml/processing_services"
     one = "processing service"
     many = "processing services"
@@ -65,6 +71,8 @@ class Services(Resource):
 
 
 class Exports(Resource):
+    """Exports: files of results."""
+
     path = "exports"
     one = "export"
     many = "exports"

@@ -33,11 +33,13 @@ class Users(Resource):
     listing = user_rows.USERS
     item_schema = schema.Me
     detail_schema = schema.Me
+    made_schema = schema.MadeUser
     fields = {
         "email": Email(required=True, max_length=254),
         "password": Text(required=True, max_length=1024),
         "name": Text(blank=True, max_length=255),
     }
+    unique = {"uq_users_email": ("email", "user with this email already exists.")}
     project_field = ""
     operations = frozenset({"list", "create", "get"})
 
@@ -58,8 +60,6 @@ class Users(Resource):
         if len(values["password"]) < SHORTEST_PASSWORD:
             message = f"This password is too short. It must contain at least {SHORTEST_PASSWORD} characters."
             raise Invalid({"password": [message]})
-        if await user_rows.taken(db, values["email"]):
-            raise Invalid({"email": ["user with this email already exists."]})
 
     async def insert(self, db: Connection, call: Call, values: dict[str, Any]) -> int:
         # slow on purpose, so not on the event loop
@@ -81,11 +81,15 @@ class Tokens(Resource):
     listing = user_rows.TOKENS
     item_schema = schema.Token
     detail_schema = schema.Token
+    made_schema = schema.MadeToken
     fields = {"name": Text(required=True, max_length=255)}
     operations = frozenset({"list", "create", "delete"})
 
     def item(self, row: Row, view: View) -> Any:
         return schema.token(row, view)
+
+    def may_create(self, call: Call, project_id: int | None) -> bool:
+        return call.user is not None
 
     async def list(self, call: CallDep) -> Response:
         """The caller's tokens, by name."""

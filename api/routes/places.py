@@ -16,6 +16,8 @@ _TIMES = {"created_at": Sort("t.created_at"), "updated_at": Sort("t.updated_at")
 
 
 class Stations(Resource):
+    """Stations: where a camera trap stands, and where its captures come from."""
+
     path = "deployments"
     one = "station"
     many = "stations"
@@ -58,6 +60,8 @@ class Stations(Resource):
 
 
 class Sites(Resource):
+    """Research sites, which stations belong to."""
+
     path = "deployments/sites"
     one = "site"
     many = "sites"
@@ -80,6 +84,8 @@ class Sites(Resource):
 
 
 class Devices(Resource):
+    """Devices: kinds of camera traps."""
+
     path = "deployments/devices"
     one = "device"
     many = "devices"
@@ -98,6 +104,8 @@ class Devices(Resource):
 
 
 class StorageSources(Resource):
+    """Storage: buckets that captures lie in. Keys are taken and never given."""
+
     path = "storage"
     one = "storage source"
     many = "storage sources"

@@ -28,6 +28,8 @@ SETTINGS = {
 
 
 class Projects(Resource):
+    """Projects: what belongs together, whose it is, and who may see it."""
+
     path = "projects"
     one = "project"
     many = "projects"
@@ -109,6 +111,8 @@ ROLE_IDS = tuple(permissions.ROLES)
 
 
 class Members(Resource):
+    """Members of a project, and what they are there."""
+
     path = "projects/{project}/members"
     one = "member"
     many = "members"
@@ -120,6 +124,7 @@ class Members(Resource):
         "email": Email(required=True, max_length=254),
         "role_id": Choice(required=True, choices=ROLE_IDS),
     }
+    unique = {"pk_project_members": ("email", "This user is a member of the project already.")}
     project_field = ""
     orderings = {
         "created_at": Sort("t.created_at"),
@@ -149,7 +154,6 @@ class Members(Resource):
 
     async def create(self, call: CallDep) -> Response:
         """Take somebody who has an account into the project."""
-        permissions.require_somebody(call.user)
         wanted = await self.wanted(call)
         body = await call.body()
         permissions.require(call.user, "create_projectmembership", wanted.project_id)
@@ -158,10 +162,9 @@ class Members(Resource):
         async def act(db: Connection) -> Answer:
             assert wanted.project_id is not None
             user_id = await _user_named(db, values["email"])
-            if await project_rows.member(db, wanted.project_id, user_id):
-                raise Invalid({"email": ["This user is a member of the project already."]})
             columns = {"project_id": wanted.project_id, "user_id": user_id, "role": values["role_id"]}
-            member_id = await writing.insert(db, "project_members", columns)
+            with self.refusing_what_is_taken():
+                member_id = await writing.insert(db, "project_members", columns)
             row = await self.find(db, call, member_id)
             return Answer(self.detail(row, View(call.user, call.links)), 201)
 

@@ -1,0 +1,631 @@
+"""What no client should send: refused quickly, with a reason, and without a trace in the database."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from config import Settings
+from db.connections import Database, every, value
+from tests.field import Field, Person
+from tests.waiting import make_job
+
+QUICKLY = 3.0
+"""Seconds; most answers take a hundredth, but the machine may have more to do."""
+HUGE = [2**63, 2**64, -(2**63) - 1, 10**400]
+
+
+@dataclass(frozen=True)
+class Writable:
+    """What can be made, and a body that makes it."""
+
+    path: str
+    body: dict[str, Any]
+    texts: tuple[str, ...]
+    """Fields that take text of any kind."""
+    choices: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    scoped: tuple[str, ...] = ()
+    """References to what belongs to a project."""
+    one: str = ""
+    """The path of one that is there, if it can be changed."""
+
+
+NAMES = (
+    "jobs",
+    "capture sets",
+    "sessions",
+    "captures",
+    "sites",
+    "devices",
+    "stations",
+    "storage sources",
+    "projects",
+    "members",
+    "users",
+    "tokens",
+)
+
+
+@pytest.fixture
+async def writables(field: Field, client: httpx2.AsyncClient) -> dict[str, Writable]:
+    """Everything that a client can make, by name."""
+    project_id, set_id = await field.small_set(nights=1)
+    station_id = await field.station(project_id)
+    session_id = await field.session(project_id, station_id, "2024-07-01")
+    job = {"name": "Job", "delay": 0, "project_id": project_id, "source_image_collection_id": set_id}
+    of_project = {"name": "One", "project": project_id}
+    capture = {"deployment_id": station_id, "event_id": session_id, "path": "a.jpg"}
+    storage = {**of_project, "bucket": "captures", "endpoint_url": "https://objects.example.org"}
+    await client.post("/users/", json={"email": "member@example.org", "password": "a long password"})
+    all_texts = ("name", "bucket", "region", "prefix", "access_key", "secret_key")
+    return {
+        "jobs": Writable(
+            "/jobs/",
+            {**job, "job_type_key": "populate_captures_collection"},
+            ("name",),
+            ("job_type_key",),
+            ("delay", "limit"),
+            ("project_id", "pipeline_id"),
+            ("deployment_id", "source_image_collection_id", "source_image_single_id"),
+            f"/jobs/{(await make_job(client, project_id, set_id, start=False))['id']}/",
+        ),
+        "capture sets": Writable(
+            "/captures/collections/",
+            {**of_project, "method": "full"},
+            ("name", "description"),
+            ("method",),
+            (),
+            ("project",),
+            (),
+            f"/captures/collections/{set_id}/",
+        ),
+        "sessions": Writable(
+            "/events/",
+            {"deployment_id": station_id, "start": "2024-06-01T22:00:00"},
+            ("group_by",),
+            ("start", "end"),
+            (),
+            ("deployment_id",),
+            (),
+            f"/events/{session_id}/",
+        ),
+        "captures": Writable(
+            "/captures/",
+            capture,
+            ("path", "public_base_url"),
+            ("timestamp",),
+            ("width", "height", "size"),
+            ("deployment_id",),
+            ("event_id",),
+            await made(client, "/captures/", {**capture, "path": "b.jpg"}),
+        ),
+        "sites": Writable(
+            "/deployments/sites/",
+            of_project,
+            ("name", "description"),
+            references=("project",),
+            one=await made(client, "/deployments/sites/", of_project),
+        ),
+        "devices": Writable(
+            "/deployments/devices/",
+            of_project,
+            ("name", "description"),
+            references=("project",),
+            one=await made(client, "/deployments/devices/", of_project),
+        ),
+        "stations": Writable(
+            "/deployments/",
+            {"name": "Station", "project_id": project_id},
+            ("name", "description", "data_source_subdir", "data_source_regex"),
+            (),
+            ("latitude", "longitude"),
+            ("project_id",),
+            ("device_id", "research_site_id", "data_source_id"),
+            f"/deployments/{station_id}/",
+        ),
+        "storage sources": Writable(
+            "/storage/",
+            storage,
+            (*all_texts, "endpoint_url", "public_base_url"),
+            references=("project",),
+            one=await made(client, "/storage/", storage),
+        ),
+        "projects": Writable(
+            "/projects/",
+            {"name": "Project"},
+            ("name", "description"),
+            ("draft", "settings", "feature_flags"),
+            one=f"/projects/{project_id}/",
+        ),
+        "members": Writable(
+            f"/projects/{project_id}/members/",
+            {"email": "member@example.org", "role_id": "BasicMember"},
+            ("email",),
+            ("role_id",),
+        ),
+        "users": Writable(
+            "/users/",
+            {"email": "new@example.org", "password": "a long password", "name": "New"},
+            ("email", "password", "name"),
+        ),
+        "tokens": Writable("/users/me/tokens/", {"name": "laptop"}, ("name",)),
+    }
+
+
+async def made(client: httpx2.AsyncClient, path: str, body: dict[str, Any]) -> str:
+    response = await client.post(path, json=body)
+    assert response.status_code == 201, response.text
+    return f"{path}{response.json()['id']}/"
+
+
+@pytest.fixture(params=NAMES)
+async def writable(request: pytest.FixtureRequest, writables: dict[str, Writable]) -> Writable:
+    """One after another."""
+    found: Writable = writables[request.param]
+    return found
+
+
+@pytest.fixture
+async def untouched(database: Database, writables: dict[str, Writable]) -> AsyncIterator[None]:
+    """Fails if the test left more or fewer rows, or other ones, than it found."""
+    before = await state(database)
+    yield
+    assert await state(database) == before
+
+
+async def state(database: Database) -> dict[str, tuple[int, str | None]]:
+    """How many rows each table has, and a digest of them."""
+    async with database.single_statements() as db:
+        tables = await every(db, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'", {})
+        rows = "count(*) || ' ' || coalesce(md5(string_agg(t::text, ' ' ORDER BY t::text)), '')"
+        return {
+            table["tablename"]: await value(db, f"SELECT {rows} AS rows FROM {table['tablename']} t", {})
+            for table in tables
+        }
+
+
+class Asking:
+    """Sends, and sees to it that what comes back is quick, JSON, and neither a defect nor a success."""
+
+    def __init__(self, client: httpx2.AsyncClient) -> None:
+        self.client = client
+
+    async def refused(self, method: str, path: str, *statuses: int, **sent: Any) -> Any:
+        """The body of an answer that must have one of the statuses; 400 if none is named."""
+        began = time.monotonic()
+        response = await self.client.request(method, path, **sent)
+        took = time.monotonic() - began
+        case = f"{method} {path[:100]} {str(sent)[:200]}: {response.status_code} {response.text[:300]}"
+        assert response.status_code in (statuses or (400,)), case
+        assert took < QUICKLY, f"{took:.1f} s: {case}"
+        assert response.headers["content-type"] == "application/json", case
+        assert response.headers["x-request-id"], case
+        return reasons(response.json(), case)
+
+    async def raw(self, method: str, path: str, content: bytes, *statuses: int) -> Any:
+        headers = {"Content-Type": "application/json"}
+        return await self.refused(method, path, *statuses, content=content, headers=headers)
+
+
+def reasons(body: Any, case: str) -> Any:
+    """The body, which must say why: `detail`, or messages by field."""
+    assert isinstance(body, dict), case
+    assert body, case
+    for name, messages in body.items():
+        told = [messages] if name == "detail" else messages
+        assert isinstance(told, list), case
+        assert told, case
+        assert all(isinstance(message, str) and message for message in told), case
+    return body
+
+
+@pytest.fixture
+def asking(client: httpx2.AsyncClient) -> Asking:
+    return Asking(client)
+
+
+def ways(writable: Writable) -> Iterator[tuple[str, str]]:
+    """How it can be written: made, and changed in whole or in part where it can be."""
+    yield "POST", writable.path
+    if writable.one:
+        yield "PUT", writable.one
+        yield "PATCH", writable.one
+
+
+def as_json(body: dict[str, Any], name: str, raw: str) -> bytes:
+    """The body with one value as it stands, be it JSON or not."""
+    rest = json.dumps({key: each for key, each in body.items() if key != name})
+    return f'{rest[:-1]}{", " if len(rest) > 2 else ""}"{name}": {raw}}}'.encode()
+
+
+# bodies -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("untouched")
+async def test_a_body_that_is_no_json_object_is_refused(writable: Writable, asking: Asking) -> None:
+    good = json.dumps({**writable.body, "name": "Käfer"}, ensure_ascii=False)
+    bodies: list[bytes] = [
+        good[:-1].encode(),
+        good.encode("latin-1"),
+        good.encode("utf-16"),
+        good.encode("utf-32"),
+        good.encode("utf-8-sig"),
+        good.encode("cp037"),
+        b"\xff\xfe\xfd",
+        b"\x00",
+        good.encode() + b"\x00",
+        good.encode() + good.encode(),
+        b"'" + good.encode() + b"'",
+        b"[" + good.encode() + b"]",
+        b"[]",
+        b'"text"',
+        b"12",
+        b"null",
+        b"true",
+        b"NaN",
+        b"9" * 100_000,
+        b"[" * 200_000,
+        b'{"name":' * 100_000,
+        b'{"name":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b"<xml/>",
+    ]
+
+    for method, path in ways(writable):
+        for body in bodies:
+            await asking.raw(method, path, body)
+
+
+@pytest.mark.usefixtures("untouched")
+async def test_a_body_of_another_kind_is_refused_by_name(writable: Writable, asking: Asking) -> None:
+    kinds = ("text/plain", "application/xml", "application/octet-stream", "text/json", "x" * 500)
+
+    for method, path in ways(writable):
+        for kind in kinds:
+            body = await asking.refused(
+                method, path, 415, content=json.dumps(writable.body), headers={"Content-Type": kind}
+            )
+            assert f'"{kind}"' in body["detail"]
+
+
+@pytest.mark.usefixtures("untouched")
+async def test_ten_megabytes_are_refused_without_being_read(writable: Writable, asking: Asking) -> None:
+    text = b'{"name": "' + b"x" * 10_000_000 + b'"}'
+
+    for method, path in ways(writable):
+        body = await asking.raw(method, path, text, 413)
+        assert "at most 2621440 bytes" in body["detail"]
+
+
+@pytest.mark.usefixtures("untouched")
+async def test_a_body_of_unsaid_length_is_read_up_to_the_limit_only(
+    writable: Writable, address: str, admin: Person, settings: Settings
+) -> None:
+    for method, path in ways(writable):
+        status, sent = await pour(f"{address}/api/v2{path}", method, admin)
+        assert status == 413, (method, path)
+        # what is on its way when the answer comes has been sent in vain
+        assert sent < settings.max_body_bytes + 8_000_000
+
+
+async def pour(url: str, method: str, person: Person) -> tuple[int, int]:
+    """Send a body without an end, in chunks; gives the status, and how much was sent until it came."""
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    head = f"{method} {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
+    token = f"Authorization: Token {person.token}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    writer.write((head + token).encode())
+    answer = asyncio.ensure_future(reader.readline())
+    sent = 0
+    try:
+        while not answer.done() and sent < 50_000_000:
+            writer.write(b"%x\r\n%s\r\n" % (65536, b"[" * 65536))
+            sent += 65536
+            try:
+                await writer.drain()
+            except ConnectionError:
+                break
+            await asyncio.sleep(0)
+        async with asyncio.timeout(QUICKLY):
+            line = await answer
+    finally:
+        answer.cancel()
+        writer.close()
+    return int(line.split()[1]), sent
+
+
+@pytest.mark.usefixtures("untouched")
+async def test_an_empty_body_makes_nothing_and_names_what_is_required(
+    writable: Writable, asking: Asking
+) -> None:
+    for content in (b"", b"{}", b" {} "):
+        body = await asking.raw("POST", writable.path, content)
+        assert "This field is required." in next(iter(body.values()))
+
+
+async def test_of_a_key_that_comes_twice_the_last_value_is_checked(
+    writable: Writable, asking: Asking
+) -> None:
+    name = writable.texts[0]
+    twice = json.dumps(writable.body)[:-1] + f', "{name}": "fine", "{name}": {{}}}}'
+
+    body = await asking.raw("POST", writable.path, twice.encode())
+
+    assert name in body
+
+
+# values -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("untouched")
+async def test_text_that_no_column_can_hold_is_refused_by_field(writable: Writable, asking: Asking) -> None:
+    bad = (r'"a\u0000b"', r'"\u0000"', r'"\ud800"', r'"\udfff\ud800"', r'"a\udc00"')
+
+    for method, path in ways(writable):
+        for name in (*writable.texts, *writable.choices, *writable.references, *writable.scoped):
+            for raw in bad:
+                body = await asking.raw(method, path, as_json(writable.body, name, raw))
+                assert list(body) == [name]
+
+
+@pytest.mark.usefixtures("untouched")
+async def test_text_of_a_form_is_checked_alike(writable: Writable, asking: Asking) -> None:
+    given = {name: str(each) for name, each in writable.body.items()}
+
+    for method, path in ways(writable):
+        for name in writable.texts:
+            body = await asking.refused(method, path, data={**given, name: "a\x00b"})
+            assert list(body) == [name]
+            part = {name: ("file.txt", b"text")}
+            others = {key: each for key, each in given.items() if key != name}
+            body = await asking.refused(method, path, data=others, files=part)
+            assert list(body) == [name]
+
+
+@pytest.mark.usefixtures("untouched")
+async def test_values_of_another_type_are_refused_by_field(writable: Writable, asking: Asking) -> None:
+    named = (*writable.texts, *writable.choices, *writable.numbers, *writable.references, *writable.scoped)
+
+    for method, path in ways(writable):
+        for name in named:
+            for bad in ([], [1], ["text"], {"$ne": None} if name != "settings" else [{}], [[[]]]):
+                if bad == {"$ne": None} and name == "feature_flags":
+                    continue  # unknown keys of an object are passed over
+                body = await asking.refused(method, path, json={**writable.body, name: bad})
+                assert list(body) == [name]
+
+
+@pytest.mark.usefixtures("untouched")
+async def test_numbers_beyond_any_column_are_refused_by_field(writable: Writable, asking: Asking) -> None:
+    for method, path in ways(writable):
+        for name in (*writable.numbers, *writable.references, *writable.scoped):
+            for number in HUGE:
+                body = await asking.refused(method, path, json={**writable.body, name: number})
+                assert list(body) == [name]
+                body = await asking.refused(method, path, json={**writable.body, name: str(number)})
+                assert list(body) == [name]
+
+
+@pytest.mark.usefixtures("untouched")
+async def test_what_is_no_number_is_none(writable: Writable, asking: Asking) -> None:
+    for method, path in ways(writable):
+        for name in (*writable.texts, *writable.numbers, *writable.references, *writable.scoped):
+            for word in ("NaN", "Infinity", "-Infinity"):
+                await asking.raw(method, path, as_json(writable.body, name, word))
+        for name in (*writable.numbers, *writable.references, *writable.scoped):
+            for raw in ("1e999", '"NaN"', '"Infinity"', '"1e999"', '"0x10"', '"12 34"', '"\u0661\u0662x"'):
+                body = await asking.raw(method, path, as_json(writable.body, name, raw))
+                assert list(body) == [name]
+
+
+@pytest.mark.usefixtures("untouched")
+async def test_choices_that_there_are_not_are_refused_by_field(writable: Writable, asking: Asking) -> None:
+    for method, path in ways(writable):
+        for name in writable.choices:
+            for bad in ("no such thing", "x" * 100_000, "Full", "💥", "' OR 1=1 --"):
+                body = await asking.refused(method, path, json={**writable.body, name: bad})
+                assert list(body) == [name]
+
+
+@pytest.mark.usefixtures("untouched")
+async def test_text_that_is_too_long_is_refused_by_field(writable: Writable, asking: Asking) -> None:
+    for method, path in ways(writable):
+        for name in writable.texts:
+            if name == "description":
+                continue  # as long as a body may be
+            body = await asking.refused(method, path, json={**writable.body, name: "x" * 1_000_000})
+            assert list(body) == [name]
+
+
+@pytest.mark.usefixtures("untouched")
+async def test_what_is_not_there_cannot_be_named(writable: Writable, asking: Asking) -> None:
+    for method, path in ways(writable):
+        for name in (*writable.references, *writable.scoped):
+            for number in (0, -1, 987654321, 2**63 - 1):
+                body = await asking.refused(method, path, json={**writable.body, name: number})
+                assert body == {name: [f'Invalid pk "{number}" - object does not exist.']}
+
+
+async def test_what_belongs_to_another_project_cannot_be_named(
+    writable: Writable, asking: Asking, field: Field, client: httpx2.AsyncClient, database: Database
+) -> None:
+    if not writable.scoped:
+        pytest.skip("names nothing that belongs to a project")
+    other, set_id = await field.small_set(nights=1)
+    station_id = await field.station(other)
+    session_id = await field.session(other, station_id, "2024-07-01")
+    capture_ids = await field.captures(other, station_id, [None])
+    given = {"name": "Theirs", "project": other}
+    theirs = {
+        "source_image_collection_id": set_id,
+        "deployment_id": station_id,
+        "event_id": session_id,
+        "source_image_single_id": capture_ids[0],
+        "research_site_id": (await client.post("/deployments/sites/", json=given)).json()["id"],
+        "device_id": (await client.post("/deployments/devices/", json=given)).json()["id"],
+        "data_source_id": (await client.post("/storage/", json={**given, "bucket": "b"})).json()["id"],
+    }
+    before = await state(database)
+
+    for method, path in ways(writable):
+        for name in writable.scoped:
+            body = await asking.refused(method, path, json={**writable.body, name: theirs[name]})
+            assert body == {name: [f'Invalid pk "{theirs[name]}" - object does not exist.']}
+
+    assert await state(database) == before
+
+
+# addresses and headers ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("untouched")
+async def test_ids_that_cannot_be_one_are_of_nothing(writable: Writable, asking: Asking) -> None:
+    ids = ("0", "-1", "1.5", "1e3", "x", "%00", "1%00", "%ff", "%C3%28", "%zz", "%", "%2e%2e", "١", "null", "' OR 1=1")
+    methods = ("GET", "PUT", "PATCH", "DELETE") if writable.one else ("GET", "DELETE")
+
+    for item_id in (*ids, *map(str, HUGE), "9" * 5000):
+        for method in methods:
+            sent = {"json": writable.body} if method in ("PUT", "PATCH") else {}
+            await asking.refused(method, f"{writable.path}{item_id}/", 404, 405, **sent)
+
+
+REFUSED_QUERIES = (
+    "project_id=x",
+    "project_id=-1",
+    "project_id=1.5",
+    f"project_id={2**63}",
+    f"project_id={10**400}",
+    "project_id=%00",
+    "project_id=NaN",
+)
+IGNORED_QUERIES = (
+    *(f"{name}={bad}" for name in ("limit", "offset") for bad in ("x", "-1", "0", "1.5", "%00", "NaN", "%ff")),
+    *(f"{name}={number}" for name in ("limit", "offset") for number in HUGE),
+    "ordering=%00",
+    "ordering=no_such_field,-,--id,;DROP",
+    f"ordering={'name,' * 2000}",
+    "search=%00",
+    "search=a%00b",
+    "search=%ff%fe",
+    "search=%ED%A0%80",
+    "search=%zz%",
+    f"search={'long%20' * 1500}",
+    f"search={'x' * 10_000}",
+    "search=%25_%5C",
+    "%00=%00&=&&&%ff",
+)
+
+
+@pytest.mark.usefixtures("untouched")
+async def test_bad_values_in_addresses_are_refused_or_passed_over_as_the_contract_says(
+    writable: Writable, writables: dict[str, Writable], client: httpx2.AsyncClient, asking: Asking
+) -> None:
+    project = writables["projects"].one.split("/")[2]
+    # lists of one project need it named
+    needed = f"&project_id={project}"
+
+    for query in IGNORED_QUERIES:
+        began = time.monotonic()
+        response = await client.get(f"{writable.path}?{query}{needed}")
+        assert response.status_code == 200, (query[:100], response.text)
+        assert {"count", "next", "previous", "results", "user_permissions"} == set(response.json())
+        assert time.monotonic() - began < QUICKLY
+    for query in REFUSED_QUERIES:
+        body = await asking.refused("GET", f"{writable.path}?{query}")
+        assert list(body) == ["project_id"]
+
+
+async def test_bad_filters_are_refused_by_name(client: httpx2.AsyncClient, asking: Asking, field: Field) -> None:
+    project_id = await field.project()
+    document = (await client.get("/schema/")).json()
+    lists = {path: each["get"] for path, each in document["paths"].items() if "{" not in path and "get" in each}
+    usual = ("project_id", "limit", "offset", "ordering", "search")
+    asked = 0
+
+    for path, operation in lists.items():
+        for parameter in operation.get("parameters", []):
+            schema, name = parameter["schema"], parameter["name"]
+            if parameter["in"] != "query" or name in usual or schema["type"] == "boolean" or path.count("/") < 3:
+                continue
+            bad = ["%00"] if schema == {"type": "string"} else ["x", "%00", "-1", "1.5", str(2**63), "9" * 400]
+            for text in bad:
+                address = f"{path.removeprefix('/api/v2')}?{name}={text}&project_id={project_id}"
+                if name == "format" and path.endswith("/exports/"):
+                    # the name of a form of answer too
+                    await asking.refused("GET", address, 404)
+                    continue
+                assert list(await asking.refused("GET", address)) == [name]
+                asked += 1
+
+    assert asked > 50
+
+
+@pytest.mark.usefixtures("untouched")
+async def test_forms_of_answer_that_are_not_written_are_refused(writable: Writable, asking: Asking) -> None:
+    for accept in ("application/xml", "text/plain", "image/*;q=0.5", "nonsense", "application/json2", ";;;q=x", "\xff/"):
+        headers = {"Accept": accept.encode("latin-1")}
+        body = await asking.refused("GET", writable.path, 406, headers=headers)
+        assert body == {"detail": "Could not satisfy the request Accept header."}
+        await asking.refused("POST", writable.path, 406, headers=headers, json=writable.body)
+    for name in ("xml", "%00", "%ff", "x" * 5000):
+        await asking.refused("GET", f"{writable.path}?format={name}", 404)
+        await asking.refused("POST", f"{writable.path}?format={name}", 404, json=writable.body)
+
+
+BAD_TOKENS: tuple[Callable[[str], bytes], ...] = (
+    lambda token: b"Token",
+    lambda token: b"Token  ",
+    lambda token: f"Token {token} {token}".encode(),
+    lambda token: f"Token {token}x".encode(),
+    lambda token: f"Token {token.upper()}x".encode(),
+    lambda token: b"Token \xff\xfe",
+    lambda token: b"Token " + b"x" * 10_000,
+    lambda token: f"Bearer {token}".encode(),
+    lambda token: f"Basic {token}".encode(),
+    lambda token: b"",
+)
+
+
+@pytest.mark.usefixtures("untouched")
+async def test_whoever_has_no_token_of_ours_writes_nothing(
+    writable: Writable, anonymous: httpx2.AsyncClient, admin: Person
+) -> None:
+    asking = Asking(anonymous)
+    for make in BAD_TOKENS:
+        headers = {"Authorization": make(admin.token)}
+        for method, path in ways(writable):
+            await asking.refused(method, path, 401, headers=headers, json=writable.body)
+
+
+@pytest.mark.usefixtures("untouched")
+async def test_keys_and_tags_that_cannot_be_one_change_nothing(writable: Writable, asking: Asking) -> None:
+    for key in (b"", b"x" * 256, b"\xff", "Käfer".encode()):
+        body = await asking.refused(
+            "POST", writable.path, 400, headers={"Idempotency-Key": key}, json=writable.body
+        ) if "tokens" not in writable.path else {"Idempotency-Key": [""]}
+        assert list(body) == ["Idempotency-Key"]
+    for tag in (b"", b'"', b"\xff", b"nonsense", b",,,", b'W/"x"'):
+        for method, path in [*ways(writable)][1:]:
+            await asking.refused(method, path, 412, headers={"If-Match": tag}, json=writable.body)
+
+
+async def test_the_bodies_that_everything_is_tried_on_are_good_ones(
+    writables: dict[str, Writable], client: httpx2.AsyncClient
+) -> None:
+    assert set(writables) == set(NAMES)
+    for name, writable in writables.items():
+        for method, path in [*ways(writable)][1:]:
+            response = await client.request(method, path, json=writable.body)
+            assert response.status_code == 200, (name, response.text)
+        response = await client.post(writable.path, json=writable.body)
+        assert response.status_code in (201, 400), (name, response.text)
+        # what PUT has made of another one cannot be made once more
+        taken = " already" if response.status_code == 400 else ""
+        assert taken in response.text

@@ -1,0 +1,100 @@
+"""Compares an answer with the recorded one: keys and their order, kinds, formats, and values that no run changes."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+Path = str
+"""Where answers differ, such as `results[].jobs.length`; items of lists share a path."""
+
+HEADERS = ("allow", "content-type", "vary", "www-authenticate")
+RECORDED_HOST = "http://127.0.0.1:58000"
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}")
+_LINE = re.compile(r"^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] ")
+_DURATION = re.compile(r"\d+\.\d{1,6}")
+_TOKEN = re.compile(r"[0-9a-f]{40}")
+
+# the newer server's words for what the seed page says otherwise (design 9)
+_WORDS = (
+    (re.compile(r"Populate capture set"), "Populate captures collection"),
+    (re.compile(r"Populate captures for capture set"), "Populate captures for collection"),
+    (re.compile(r"capture set #"), "source image collection #"),
+    (re.compile(r"(Changing status of job \d+) from [A-Z]+ to"), r"\1 to"),
+)
+
+
+def as_meant(value: Any) -> Any:
+    """What is recorded, in the words and with the rules of the seed page, which hold for every answer."""
+    if isinstance(value, dict):
+        return _job_as_meant({key: as_meant(inner) for key, inner in value.items()})
+    if isinstance(value, list):
+        return [as_meant(inner) for inner in value]
+    if isinstance(value, str):
+        for pattern, words in _WORDS:
+            value = pattern.sub(words, value)
+    return value
+
+
+def _job_as_meant(body: dict[str, Any]) -> dict[str, Any]:
+    """The status of a summary is that of the job, and the log is said twice."""
+    progress = body.get("progress")
+    if isinstance(progress, dict) and "status" in body:
+        summary = {**progress["summary"], "status": body["status"]}
+        logs = body["logs"]
+        repeated = {"errors": logs["stderr"], "logs": logs["stdout"]}
+        return {**body, "progress": {**progress, "summary": summary, **repeated}}
+    return body
+
+
+def differences(recorded: Any, answered: Any, path: Path = "", key: str = "") -> Iterator[Path]:
+    """Where the two differ in what they should have alike."""
+    if isinstance(recorded, dict) and isinstance(answered, dict):
+        yield from _keys(recorded, answered, path)
+        for name in recorded:
+            if name in answered:
+                inner = f"{path}.{name}" if path else name
+                # the duration of a job is that of the run; the duration of a session is that of the night
+                known_as = "" if name == "duration" and "started_at" not in recorded else name
+                yield from differences(recorded[name], answered[name], inner, known_as)
+    elif isinstance(recorded, list) and isinstance(answered, list):
+        if key == "user_permissions":
+            recorded, answered = sorted(recorded), sorted(answered)
+        if len(recorded) != len(answered):
+            yield f"{path}.length"
+        for one, other in zip(recorded, answered, strict=False):
+            yield from differences(one, other, f"{path}[]", key)
+    elif _essence(recorded, key) != _essence(answered, key):
+        yield path
+
+
+def _keys(recorded: dict[str, Any], answered: dict[str, Any], path: Path) -> Iterator[Path]:
+    for name in {**recorded, **answered}:
+        if name not in answered:
+            yield f"{path}.{name} missing".lstrip(".")
+        if name not in recorded:
+            yield f"{path}.{name} added".lstrip(".")
+    if [name for name in recorded if name in answered] != [name for name in answered if name in recorded]:
+        yield f"{path} order".lstrip()
+
+
+def _essence(value: Any, key: str) -> tuple[str, Any]:
+    """The kind of a value, and what no run changes of it."""
+    if key == "progress" and isinstance(value, int):
+        # a stage that was never stored is recorded with 0, all others with 0.0
+        value = float(value)
+    if isinstance(value, str):
+        value = _text(value, key)
+    return type(value).__name__, value
+
+
+def _text(text: str, key: str) -> str:
+    if _TIME.fullmatch(text):
+        return "<time>"
+    if key == "duration" and _DURATION.fullmatch(text):
+        return "<duration>"
+    if key == "auth_token" and _TOKEN.fullmatch(text):
+        return "<token>"
+    if key == "_text":
+        return "<page>"
+    return _LINE.sub("[<time>] ", text)
