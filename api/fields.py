@@ -85,6 +85,13 @@ def _encodable(text: str) -> None:
         raise Refused("Not a valid string.") from error
 
 
+def _check_bounds(number: float, minimum: float, maximum: float) -> None:
+    if number > maximum:
+        raise Refused(f"Ensure this value is less than or equal to {maximum}.")
+    if number < minimum:
+        raise Refused(f"Ensure this value is greater than or equal to {minimum}.")
+
+
 @dataclass(frozen=True)
 class Integer(Field):
     minimum: int = -(2**31)
@@ -102,10 +109,7 @@ class Integer(Field):
         if not _INTEGER.match(str(value)):
             raise Refused("A valid integer is required.")
         number = int(float(value)) if isinstance(value, float) else int(str(value).split(".")[0])
-        if number > self.maximum:
-            raise Refused(f"Ensure this value is less than or equal to {self.maximum}.")
-        if number < self.minimum:
-            raise Refused(f"Ensure this value is greater than or equal to {self.minimum}.")
+        _check_bounds(number, self.minimum, self.maximum)
         return number
 
 
@@ -129,10 +133,7 @@ class Number(Field):
             raise Refused("A valid number is required.") from error
         if not math.isfinite(number):
             raise Refused("A valid number is required.")
-        if number > self.maximum:
-            raise Refused(f"Ensure this value is less than or equal to {self.maximum}.")
-        if number < self.minimum:
-            raise Refused(f"Ensure this value is greater than or equal to {self.minimum}.")
+        _check_bounds(number, self.minimum, self.maximum)
         return number
 
 

@@ -245,9 +245,10 @@ class Resource:
         try:
             yield
         except UniqueViolation as error:
-            if error.diag.constraint_name not in self.unique:
+            taken = self.unique.get(error.diag.constraint_name or "")
+            if taken is None:
                 raise
-            field, message = self.unique[error.diag.constraint_name]
+            field, message = taken
             raise Invalid({field: [message]}) from error
 
     async def made(self, call: Call, row: Row) -> Answer:

@@ -2,7 +2,7 @@
 
 from db import writing
 from db.connections import Connection, one
-from db.listing import Listing, times
+from db.listing import Listing, jobs_of, times
 
 _FOUND = """
 CROSS JOIN LATERAL (
@@ -22,16 +22,10 @@ CAPTURES = Listing(
     {_FOUND}
     """,
     detail_columns=f""", {times("created_at", "updated_at", "last_modified")}, t.checksum, t.checksum_algorithm,
-        t.test_image, of_capture.jobs, sets.collections, before.id AS previous_id, after.id AS next_id,
+        t.test_image, of_row.jobs, sets.collections, before.id AS previous_id, after.id AS next_id,
         starred.id IS NOT NULL AS starred""",
-    detail_related="""
-    LEFT JOIN LATERAL (
-        SELECT jsonb_agg(jsonb_build_object(
-            'id', n.id, 'status', n.status, 'job_type_key', n.job_type_key, 'project_id', n.project_id,
-            'created_at', n.created_at AT TIME ZONE %(zone)s, 'updated_at', n.updated_at AT TIME ZONE %(zone)s
-        ) ORDER BY n.id DESC) AS jobs
-        FROM (SELECT * FROM jobs WHERE source_image_single_id = t.id ORDER BY id DESC LIMIT 10) n
-    ) of_capture ON true
+    detail_related=f"""
+    {jobs_of("source_image_single_id")}
     LEFT JOIN LATERAL (
         SELECT jsonb_agg(jsonb_build_object('id', c.id, 'name', c.name, 'method', c.method) ORDER BY c.id)
             AS collections

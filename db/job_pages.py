@@ -1,13 +1,14 @@
 """Reading jobs for people."""
 
 from db.listing import Listing
+from db.stage_rows import joined
 
 JOBS = Listing(
     table="jobs",
     columns="""
     t.id, t.name, t.delay, t."limit", t.shuffle, t.status, t.run, t.job_type_key, t.dispatch_mode, t.result,
     t.created_at AT TIME ZONE %(zone)s AS created_at,
-    greatest(t.updated_at, s.updated_at) AT TIME ZONE %(zone)s AS updated_at,
+    greatest(t.updated_at, of_job.updated_at) AT TIME ZONE %(zone)s AS updated_at,
     t.started_at AT TIME ZONE %(zone)s AS started_at,
     t.finished_at AT TIME ZONE %(zone)s AS finished_at,
     extract(epoch FROM t.finished_at - t.started_at)::text AS duration,
@@ -23,21 +24,16 @@ JOBS = Listing(
     l.updated_at AT TIME ZONE %(zone)s AS pipeline_updated_at,
     t.data_export_id, x.user_id AS export_user_id, x.project_id AS export_project_id, x.format AS export_format,
     x.filters AS export_filters, x.file_url AS export_file_url,
-    s.stages
+    of_job.stages
     """,
-    related="""
+    related=f"""
     JOIN projects p ON p.id = t.project_id
     LEFT JOIN deployments d ON d.id = t.deployment_id
     LEFT JOIN source_image_collections c ON c.id = t.source_image_collection_id
     LEFT JOIN source_images i ON i.id = t.source_image_single_id
     LEFT JOIN pipelines l ON l.id = t.pipeline_id
     LEFT JOIN data_exports x ON x.id = t.data_export_id
-    LEFT JOIN LATERAL (
-        SELECT max(g.updated_at) AS updated_at, jsonb_agg(jsonb_build_object(
-            'key', g.key, 'name', g.name, 'status', g.status, 'progress', g.progress, 'params', g.params
-        ) ORDER BY g.position, g.key) AS stages
-        FROM job_stages g WHERE g.job_id = t.id
-    ) s ON true
+    {joined("t.id")}
     """,
     # `stdout` and `stderr` are JSON texts
     detail_columns=", log.stdout, log.stderr",

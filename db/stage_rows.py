@@ -54,6 +54,18 @@ def seeds(stages: Sequence[StageSnapshot]) -> str:
     ).decode()
 
 
+def joined(job: str) -> str:
+    """A join that gives the stages of a job, in order, as `of_job.stages`, and when the newest was touched."""
+    return f"""
+    LEFT JOIN LATERAL (
+        SELECT max(g.updated_at) AS updated_at, jsonb_agg(jsonb_build_object(
+            'key', g.key, 'name', g.name, 'status', g.status, 'progress', g.progress, 'params', g.params
+        ) ORDER BY g.position, g.key) AS stages
+        FROM job_stages g WHERE g.job_id = {job}
+    ) of_job ON true
+    """
+
+
 async def seed(db: Connection, job_id: int, stages: Sequence[StageSnapshot]) -> None:
     """Give the job these stages and no others, in this order, as if nothing had happened in them yet."""
     await db.execute(f"WITH cleared AS ({CLEAR}) {SEED}", {"job_id": job_id, "stages": seeds(stages)})

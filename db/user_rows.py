@@ -176,28 +176,32 @@ ON CONFLICT (subject) DO UPDATE SET
     since = CASE WHEN f.since < now() - CAST(%(window)s AS interval) THEN now() ELSE f.since END
 """
 _WAIT = """
-SELECT coalesce(max(extract(epoch FROM since + CAST(%(window)s AS interval) - now())), 0)::float AS seconds
-FROM login_failures
-WHERE subject = ANY(%(subjects)s) AND failures >= %(most)s AND since > now() - CAST(%(window)s AS interval)
+SELECT CASE WHEN failures > %(most)s THEN extract(epoch FROM since + CAST(%(window)s AS interval) - now()) ELSE 0 END
+    ::float AS seconds
+FROM login_failures WHERE subject = %(subject)s
 """
+_TAKE_BACK = "UPDATE login_failures SET failures = failures - 1 WHERE subject = %(subject)s AND failures > 0"
 _FORGET = "DELETE FROM login_failures WHERE since < now() - CAST(%(window)s AS interval)"
 
 
-async def seconds_to_wait(db: Connection, subjects: list[str], most: int) -> float:
-    """How long nobody may try to log in as, or from, any of these: 0 for at once."""
-    seconds: float = await value(db, _WAIT, {"subjects": subjects, "most": most, "window": WINDOW})
+async def note_attempt(db: Connection, subject: str, most: int) -> float:
+    """Count a login as one that failed, before it is known: so many at once are no more than one by one.
+
+    Gives the seconds that nobody may try to log in as, or from, the subject: 0 for at once.
+    """
+    await db.execute(_FAILED, {"subject": subject, "window": WINDOW})
+    seconds: float = await value(db, _WAIT, {"subject": subject, "most": most, "window": WINDOW})
     return seconds
 
 
-async def note_failure(db: Connection, subjects: list[str]) -> None:
-    """Count a login that failed."""
-    for subject in sorted(subjects):
-        await db.execute(_FAILED, {"subject": subject, "window": WINDOW})
+async def take_back_attempt(db: Connection, subject: str) -> None:
+    """Count a login that succeeded no longer as one that failed."""
+    await db.execute(_TAKE_BACK, {"subject": subject})
 
 
-async def forget_failures(db: Connection, subjects: list[str]) -> None:
+async def forget_failures(db: Connection, subject: str) -> None:
     """A login that succeeded makes good what failed before."""
-    await db.execute("DELETE FROM login_failures WHERE subject = ANY(%(subjects)s)", {"subjects": subjects})
+    await db.execute("DELETE FROM login_failures WHERE subject = %(subject)s", {"subject": subject})
 
 
 async def forget_old_failures(db: Connection) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from jobs import delay
 from jobs.stages import Stage, StageSnapshot
 
-NAMES = {
+KNOWN = {
     "ml": "ML pipeline",
     "populate_captures_collection": "Populate captures collection",
     "data_storage_sync": "Data storage sync",
@@ -15,7 +15,7 @@ NAMES = {
     "post_processing": "Post Processing",
     "unknown": "Unknown",
 }
-"""Every kind that the jobs API speaks of, by key: what filters take, also where it does not run here."""
+"""Every kind that the jobs API speaks of, by key, also those that do not run here (contract 3)."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,9 @@ class JobType:
     """A kind of job: its key is the name of its workflow type and stands in rows, so it never changes."""
 
     key: str
+    name: str
+    """What people read."""
     stages: tuple[Stage[Any, Any], ...]
-
-    @property
-    def name(self) -> str:
-        """What people read."""
-        return NAMES[self.key]
 
     def snapshots(self, seconds_of_delay: int) -> list[StageSnapshot]:
         """The stages of a new run, in order: the delay, if there is one, and those of the type."""

@@ -15,7 +15,7 @@ POPULATE = Stage(
     params=("Captures added",),
 )
 
-JOB_TYPE = JobType("populate_captures_collection", (POPULATE,))
+JOB_TYPE = JobType("populate_captures_collection", "Populate captures collection", (POPULATE,))
 
 
 @workflow.defn(name=JOB_TYPE.key)

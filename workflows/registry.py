@@ -1,6 +1,6 @@
 """Every type of job that runs here: the workflow and what the API must know of it."""
 
-from jobs.job_type import JobType
+from jobs.job_type import KNOWN, JobType
 from workflows import populate_captures_collection
 from workflows.populate_captures_collection import PopulateCapturesCollection
 
@@ -9,3 +9,6 @@ WORKFLOWS: tuple[type, ...] = (PopulateCapturesCollection,)
 JOB_TYPES: dict[str, JobType] = {
     job_type.key: job_type for job_type in (populate_captures_collection.JOB_TYPE,)
 }
+
+TYPE_NAMES: dict[str, str] = {**KNOWN, **{key: job_type.name for key, job_type in JOB_TYPES.items()}}
+"""What people read of a type of job, by key: what filters take, also for types that do not run here."""

@@ -41,10 +41,10 @@ async def log_in(call: CallDep) -> Response:
     client = call.request.client
     account_name, origin = f"account {email}", f"address {client.host if client else ''}"
     most = call.platform.login_attempts
-    async with call.platform.database.single_statements() as db:
+    async with call.platform.database.transaction() as db:
         wait = max(
-            await user_rows.seconds_to_wait(db, [account_name], most),
-            await user_rows.seconds_to_wait(db, [origin], most * FROM_ONE_ADDRESS),
+            await user_rows.note_attempt(db, account_name, most),
+            await user_rows.note_attempt(db, origin, most * FROM_ONE_ADDRESS),
         )
         if wait > 0:
             raise Throttled(math.ceil(wait))
@@ -53,12 +53,11 @@ async def log_in(call: CallDep) -> Response:
     # slow on purpose, so not on the event loop
     fits = await asyncio.to_thread(password_fits, password, password_hash)
     if account is None or not fits:
-        async with call.platform.database.transaction() as db:
-            await user_rows.note_failure(db, [account_name, origin])
         raise Invalid(REFUSED)
     token, token_hash = new_token()
     async with call.platform.database.transaction() as db:
-        await user_rows.forget_failures(db, [account_name])
+        await user_rows.forget_failures(db, account_name)
+        await user_rows.take_back_attempt(db, origin)
         await user_rows.add_token(db, account.id, "login", token_hash)
     return json_response({"auth_token": token})
 

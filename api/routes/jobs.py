@@ -24,10 +24,9 @@ from db import job_pages, job_rows, project_rows
 from db.connections import Connection, Row
 from db.listing import Condition, Wanted
 from jobs import delay
-from jobs.job_type import NAMES
 from jobs.status import Status
 from monitoring.projects import FEATURE_FLAGS
-from workflows.registry import JOB_TYPES
+from workflows.registry import JOB_TYPES, TYPE_NAMES
 
 DEFAULT_TYPE = "ml"
 LOG_LINES = 1000
@@ -90,7 +89,7 @@ class Jobs(Resource):
         ),
         "source_image_single": RowFilter("t.source_image_single_id", table="source_images"),
         "pipeline": RowFilter("t.pipeline_id", table="pipelines"),
-        "job_type_key": Choice("t.job_type_key", choices=tuple(NAMES)),
+        "job_type_key": Choice("t.job_type_key", choices=tuple(TYPE_NAMES)),
         "dispatch_mode": Choice("t.dispatch_mode", choices=DISPATCH_MODES),
         "pipeline__slug": Exactly(_PIPELINE.format("slug")),
         "pipeline__slug__in": OneOf(_PIPELINE.format("slug")),

@@ -54,7 +54,7 @@ class ProjectSettings(TypedDict):
     user_permissions: Permissions
 
 
-class ProjectInList(TypedDict):
+class _ProjectShared(TypedDict):
     id: int
     name: str
     description: str
@@ -64,19 +64,13 @@ class ProjectInList(TypedDict):
     updated_at: Time
     image: str | None
     draft: bool
+
+
+class ProjectInList(_ProjectShared):
     user_permissions: Permissions
 
 
-class Project(TypedDict):
-    id: int
-    name: str
-    description: str
-    details: str
-    deployments_count: int
-    created_at: Time
-    updated_at: Time
-    image: str | None
-    draft: bool
+class Project(_ProjectShared):
     deployments: list[StationOfProject]
     owner: UserLink | None
     feature_flags: dict[str, bool]
@@ -87,15 +81,7 @@ class Project(TypedDict):
 
 def project_in_list(row: Row, view: View) -> ProjectInList:
     return {
-        "id": row["id"],
-        "name": row["name"],
-        "description": row["description"],
-        "details": view.links.to("projects", row["id"]),
-        "deployments_count": row["deployments_count"],
-        "created_at": row["created_at"],
-        "updated_at": row["updated_at"],
-        "image": row["image"],
-        "draft": row["draft"],
+        **_project(row, view),
         "user_permissions": permissions.of_project(view.user, row["id"]),
     }
 
@@ -104,6 +90,18 @@ def project(row: Row, view: View) -> Project:
     owner = None
     if row["owner_id"] is not None:
         owner = user_link(row["owner_id"], row["owner_name"], None, view)
+    return {
+        **_project(row, view),
+        "deployments": _stations(row, view),
+        "owner": owner,
+        "feature_flags": {**FEATURE_FLAGS, **row["feature_flags"]},
+        "settings": _settings(row, view),
+        "is_member": row["is_member"],
+        "user_permissions": permissions.of_project(view.user, row["id"]),
+    }
+
+
+def _project(row: Row, view: View) -> _ProjectShared:
     return {
         "id": row["id"],
         "name": row["name"],
@@ -114,12 +112,6 @@ def project(row: Row, view: View) -> Project:
         "updated_at": row["updated_at"],
         "image": row["image"],
         "draft": row["draft"],
-        "deployments": _stations(row, view),
-        "owner": owner,
-        "feature_flags": {**FEATURE_FLAGS, **row["feature_flags"]},
-        "settings": _settings(row, view),
-        "is_member": row["is_member"],
-        "user_permissions": permissions.of_project(view.user, row["id"]),
     }
 
 
@@ -144,13 +136,18 @@ def _stations(row: Row, view: View) -> list[StationOfProject]:
             "name": station["name"],
             "image": station["image"],
             "details": view.links.to("deployments", station["id"]),
-            "latitude": station["latitude"],
-            "longitude": station["longitude"],
+            # a JSON aggregate says whole numbers without a fraction
+            "latitude": _degrees(station["latitude"]),
+            "longitude": _degrees(station["longitude"]),
             "events_count": station["events_count"],
             "user_permissions": permissions.of_station(view.user, row["id"]),
         }
         for station in row["deployments"] or []
     ]
+
+
+def _degrees(value: float | None) -> float | None:
+    return None if value is None else float(value)
 
 
 # members ------------------------------------------------------------------------------------------------------
@@ -255,12 +252,11 @@ class SessionLink(TypedDict):
     user_permissions: Permissions
 
 
-class StationInList(TypedDict):
+class _StationShared(TypedDict):
     id: int
     name: str
     details: str
     image: str | None
-    events: str
     occurrences: str
     events_count: int
     captures_count: int
@@ -277,31 +273,15 @@ class StationInList(TypedDict):
     research_site: Linked | None
     jobs: list[JobLink]
     data_source_connected: bool
+
+
+class StationInList(_StationShared):
+    events: str
     user_permissions: Permissions
 
 
-class Station(TypedDict):
-    id: int
-    name: str
-    details: str
-    image: str | None
+class Station(_StationShared):
     events: list[SessionLink]
-    occurrences: str
-    events_count: int
-    captures_count: int
-    occurrences_count: int
-    taxa_count: int
-    project: ProjectOfStation
-    created_at: Time
-    updated_at: Time
-    latitude: float | None
-    longitude: float | None
-    first_date: Day | None
-    last_date: Day | None
-    device: Linked | None
-    research_site: Linked | None
-    jobs: list[JobLink]
-    data_source_connected: bool
     data_source: StorageOfStation | None
     data_source_uri: str | None
     data_source_total_files: int

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 from api import permissions
 from api.schemas.values import LocalTime, Permissions, Time, parsed_time
 from api.view import View
-from jobs.job_type import NAMES
+from workflows.registry import TYPE_NAMES
 
 
 class ProjectLink(TypedDict):
@@ -146,7 +146,7 @@ def user_link(user_id: int, name: str, image: str | None, view: View) -> UserLin
 
 
 def job_type(key: str) -> JobType:
-    return {"name": NAMES.get(key, key), "key": key}
+    return {"name": TYPE_NAMES.get(key, key), "key": key}
 
 
 def job_links(jobs: list[Mapping[str, Any]] | None, view: View) -> list[JobLink]:

@@ -22,6 +22,7 @@ from tests.golden import recorded
 from tests.waiting import job_in, make_job
 
 STRONG = re.compile(r'"[0-9a-f]{32}"\Z')
+VARY = "Accept, Accept-Language, origin, Accept-Encoding"
 PLAIN = {"Accept-Encoding": "identity"}
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
@@ -73,7 +74,7 @@ async def test_who_has_the_newest_version_is_not_sent_it_again(
         assert (answer.status_code, answer.content) == (304, b"")
         # the validator of the version that the caller has
         assert answer.headers["etag"] == (packed if known == packed else tag)
-        assert answer.headers["vary"] == "Accept, Accept-Language, origin"
+        assert answer.headers["vary"] == VARY
         assert not {"content-type", "content-length"} & set(answer.headers)
     for unknown in ('"other"', tag.strip('"'), ""):
         answer = await client.get(path, headers={"If-None-Match": unknown})
@@ -380,16 +381,11 @@ async def test_an_address_that_ends_in_json_gives_addresses_that_do(
     assert (await client.get("/jobs.json", headers=BROWSER)).headers["content-type"] == "application/json"
 
 
-async def test_a_form_that_nobody_writes_is_not_found(
-    client: httpx2.AsyncClient, job: dict[str, Any]
-) -> None:
+async def test_a_form_that_nobody_writes_is_refused(client: httpx2.AsyncClient, job: dict[str, Any]) -> None:
     job_id = job["id"]
     for path in ("/jobs.xml", f"/jobs/{job_id}.xml", "/jobs/?format=xml", f"/jobs/{job_id}/?format=csv"):
         answer = await client.get(path)
         assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."}), path
-
-
-async def test_a_type_that_nobody_writes_is_not_acceptable(client: httpx2.AsyncClient) -> None:
     for accept in ("text/csv", "application/xml, image/png"):
         answer = await client.get("/jobs/", headers={"Accept": accept})
         assert answer.status_code == 406
@@ -401,7 +397,12 @@ async def test_a_type_that_nobody_writes_is_not_acceptable(client: httpx2.AsyncC
 
 async def test_no_form_of_an_address_is_redirected(client: httpx2.AsyncClient, job: dict[str, Any]) -> None:
     job_id, set_id = job["id"], job["source_image_collection"]["id"]
-    body = {"name": "x", "delay": 0, "project_id": job["project"]["id"], "job_type_key": job["job_type"]["key"]}
+    body = {
+        "name": "x",
+        "delay": 0,
+        "project_id": job["project"]["id"],
+        "job_type_key": job["job_type"]["key"],
+    }
 
     for method, path, status in (
         ("GET", "", 200),
@@ -435,7 +436,7 @@ async def test_a_browser_is_shown_a_page(client: httpx2.AsyncClient, job: dict[s
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
-    assert answer.headers["vary"] == "Accept, Accept-Language, origin"
+    assert answer.headers["vary"] == VARY
     assert "<script" not in answer.text
     assert "&lt;script&gt;alert(\\&quot;x\\&quot;)&lt;/script&gt;" in answer.text
     assert f'<a href="{job["details"]}">{job["details"]}</a>' in answer.text
@@ -444,7 +445,9 @@ async def test_a_browser_is_shown_a_page(client: httpx2.AsyncClient, job: dict[s
     assert "HTTP 200" in answer.text
 
 
-async def test_a_page_leads_to_the_same_in_json(client: httpx2.AsyncClient, job: dict[str, Any]) -> None:
+async def test_a_page_leads_to_the_same_in_json_and_keeps_the_status(
+    client: httpx2.AsyncClient, job: dict[str, Any]
+) -> None:
     await make_job(client, job["project"]["id"], None, start=False)
 
     page = await client.get("/jobs/?limit=1&ordering=name", headers=BROWSER)
@@ -455,9 +458,6 @@ async def test_a_page_leads_to_the_same_in_json(client: httpx2.AsyncClient, job:
     assert answer.headers["content-type"] == "application/json"
     assert len(answer.json()["results"]) == 1
     assert answer.json()["next"].replace("format=json&", "").replace("&", "&amp;") in page.text
-
-
-async def test_a_page_of_an_error_keeps_its_status(client: httpx2.AsyncClient, job: dict[str, Any]) -> None:
     for path, status in (("/jobs/999/", 404), (f"/jobs/{job['id']}/run/", 405), ("/jobs/?status=x", 400)):
         answer = await client.get(path, headers=BROWSER)
         assert answer.status_code == status

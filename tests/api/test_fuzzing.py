@@ -1,11 +1,10 @@
-"""The whole OpenAPI document, asked in every way that it allows and in many that it does not: no defect, no surprise."""
+"""The whole OpenAPI document, asked in every way that it allows and in many that it does not."""
 
 import asyncio
 import copy
-import json
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -147,7 +146,7 @@ async def document(client: httpx2.AsyncClient) -> Document:
 
 
 @pytest.fixture
-async def known(field: Field, client: httpx2.AsyncClient) -> AsyncIterator[dict[str, int]]:
+async def known(field: Field, client: httpx2.AsyncClient) -> dict[str, int]:
     """One of everything; ids by the names that they have in paths and bodies."""
     project_id, set_id = await field.small_set(nights=1)
     station_id = await field.station(project_id)
@@ -168,7 +167,7 @@ async def known(field: Field, client: httpx2.AsyncClient) -> AsyncIterator[dict[
     user = await client.post("/users/", json={"email": "text@example.org", "password": "text and more"})
     role = {"email": "text@example.org", "role_id": "BasicMember"}
     member = await client.post(f"/projects/{project_id}/members/", json=role)
-    yield {
+    return {
         "jobs": job["id"],
         "captures/collections": set_id,
         "source_image_collection_id": set_id,
@@ -316,13 +315,17 @@ def test_every_operation_says_what_it_does_and_how_it_may_fail(document: Documen
         of_api = path.startswith("/api/")
         if not operation.get("description") or (of_api and not {"400", "401", "404"} <= errors):
             silent.append(operation["operationId"])
-        silent += [f"{operation['operationId']} {status}" for status in responses if not _told(responses[status])]
+        silent += [
+            f"{operation['operationId']} {status}" for status in responses if not _told(responses[status])
+        ]
 
     assert silent == []
 
 
 def _told(response: dict[str, Any]) -> bool:
-    return bool(response["description"]) and all("example" in each for each in response.get("content", {}).values())
+    return bool(response["description"]) and all(
+        "example" in each for each in response.get("content", {}).values()
+    )
 
 
 def test_every_example_fits_its_schema(document: Document) -> None:

@@ -110,14 +110,14 @@ async def test_a_request_that_is_being_answered_is_not_begun_again(
 async def test_many_at_the_same_moment_make_one_job(client: httpx2.AsyncClient, field: Field) -> None:
     body = body_of(*await field.small_set())
 
-    answers = await asyncio.gather(
-        *(client.post("/jobs/", json=body, headers=keyed("a")) for _ in range(8))
-    )
+    answers = await asyncio.gather(*(client.post("/jobs/", json=body, headers=keyed("a")) for _ in range(8)))
 
     statuses = [answer.status_code for answer in answers]
     assert set(statuses) <= {201, 409}
     assert len({answer.json()["id"] for answer in answers if answer.status_code == 201}) == 1
-    fresh = [each for each in answers if each.status_code == 201 and "idempotency-replayed" not in each.headers]
+    fresh = [
+        each for each in answers if each.status_code == 201 and "idempotency-replayed" not in each.headers
+    ]
     assert len(fresh) == 1
     assert await jobs_count(field) == 1
 
@@ -177,7 +177,9 @@ async def test_errors_are_not_kept(client: httpx2.AsyncClient, field: Field) -> 
     assert "idempotency-replayed" not in made.headers
 
 
-async def test_only_a_post_takes_a_key(client: httpx2.AsyncClient, field: Field) -> None:
+async def test_only_a_post_of_somebody_takes_a_key(
+    client: httpx2.AsyncClient, anonymous: httpx2.AsyncClient, field: Field
+) -> None:
     body = body_of(*await field.small_set())
     job = (await client.post("/jobs/", json=body)).json()
 
@@ -188,14 +190,7 @@ async def test_only_a_post_takes_a_key(client: httpx2.AsyncClient, field: Field)
         names.append(answer.json()["name"])
 
     assert names == ["First", "Second"]
-    assert await keys_count(field) == 0
-
-
-async def test_a_key_needs_a_user(anonymous: httpx2.AsyncClient, field: Field) -> None:
-    body = body_of(*await field.small_set())
-
     answer = await anonymous.post("/jobs/", json=body, headers=keyed("a"))
-
     assert answer.status_code == 401
     assert await keys_count(field) == 0
 
@@ -226,7 +221,12 @@ async def test_run_and_cancel_sent_again_answer_as_before(client: httpx2.AsyncCl
     body = body_of(*await field.small_set())
     job_id = (await client.post("/jobs/", json=body)).json()["id"]
 
-    for word, status in (("run", "PENDING"), ("cancel", "REVOKED"), ("run", "PENDING"), ("cancel", "REVOKED")):
+    for word, status in (
+        ("run", "PENDING"),
+        ("cancel", "REVOKED"),
+        ("run", "PENDING"),
+        ("cancel", "REVOKED"),
+    ):
         answer = await client.post(f"/jobs/{job_id}/{word}/", headers=keyed(f"{word} it"))
         assert (answer.status_code, answer.json()["status"]) == (200, status)
 
@@ -294,7 +294,9 @@ async def test_a_key_holds_when_the_api_is_killed_between_commit_and_answer(
 
     async with silence() as nobody:
         with api_process(settings.model_copy(update={"temporal_address": nobody})) as (api, address):
-            async with httpx2.AsyncClient(base_url=f"{address}/api/v2", headers=headers, timeout=20) as client:
+            async with httpx2.AsyncClient(
+                base_url=f"{address}/api/v2", headers=headers, timeout=20
+            ) as client:
                 asking = asyncio.create_task(client.post("/jobs/?start_now", json=body))
                 # the request goes on for two seconds, in which it tries to start the workflow
                 await until(committed, "the job's row")

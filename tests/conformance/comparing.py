@@ -1,11 +1,15 @@
 """Compares an answer with the recorded one: keys and their order, kinds, formats, and values that no run changes."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 Path = str
-"""Where answers differ, such as `results[].jobs.length`; items of lists share a path."""
+"""Where answers differ, such as `results[].jobs.length`; items of lists share a path.
+
+A line that only one of two logs has is named: `logs.stdout + INFO Finished`, or `-` for one that is only recorded.
+"""
 
 HEADERS = ("allow", "content-type", "vary", "www-authenticate")
 RECORDED_HOST = "http://127.0.0.1:58000"
@@ -39,33 +43,69 @@ def as_meant(value: Any) -> Any:
 def _job_as_meant(body: dict[str, Any]) -> dict[str, Any]:
     """The status of a summary is that of the job, and the log is said twice."""
     progress = body.get("progress")
-    if isinstance(progress, dict) and "status" in body:
+    if isinstance(progress, dict) and "stages" in progress and "status" in body:
         summary = {**progress["summary"], "status": body["status"]}
-        logs = body["logs"]
-        repeated = {"errors": logs["stderr"], "logs": logs["stdout"]}
-        return {**body, "progress": {**progress, "summary": summary, **repeated}}
+        return {**body, "progress": {**progress, "summary": summary, "errors": "stderr", "logs": "stdout"}}
+    return body
+
+
+def without_repetition(value: Any) -> Any:
+    """An answer of ours without the second copy of the log, if it is one."""
+    if isinstance(value, list):
+        return [without_repetition(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    body = {key: without_repetition(inner) for key, inner in value.items()}
+    progress, logs = body.get("progress"), body.get("logs")
+    if isinstance(progress, dict) and isinstance(logs, dict) and "stdout" in logs:
+        names = {"errors": "stderr", "logs": "stdout"}
+        copies = {key: name for key, name in names.items() if progress[key] == logs[name]}
+        return {**body, "progress": {**progress, **copies}}
     return body
 
 
 def differences(recorded: Any, answered: Any, path: Path = "", key: str = "") -> Iterator[Path]:
     """Where the two differ in what they should have alike."""
     if isinstance(recorded, dict) and isinstance(answered, dict):
-        yield from _keys(recorded, answered, path)
-        for name in recorded:
-            if name in answered:
-                inner = f"{path}.{name}" if path else name
-                # the duration of a job is that of the run; the duration of a session is that of the night
-                known_as = "" if name == "duration" and "started_at" not in recorded else name
-                yield from differences(recorded[name], answered[name], inner, known_as)
+        yield from _of_objects(recorded, answered, path)
     elif isinstance(recorded, list) and isinstance(answered, list):
-        if key == "user_permissions":
-            recorded, answered = sorted(recorded), sorted(answered)
-        if len(recorded) != len(answered):
-            yield f"{path}.length"
-        for one, other in zip(recorded, answered, strict=False):
-            yield from differences(one, other, f"{path}[]", key)
+        yield from _of_lists(recorded, answered, path, key)
     elif _essence(recorded, key) != _essence(answered, key):
         yield path
+
+
+def _of_objects(recorded: dict[str, Any], answered: dict[str, Any], path: Path) -> Iterator[Path]:
+    yield from _keys(recorded, answered, path)
+    for name in [name for name in recorded if name in answered]:
+        # the duration of a job is that of the run; the duration of a session is that of the night
+        known_as = "" if name == "duration" and "started_at" not in recorded else name
+        yield from differences(recorded[name], answered[name], f"{path}.{name}".lstrip("."), known_as)
+
+
+def _of_lists(recorded: list[Any], answered: list[Any], path: Path, key: str) -> Iterator[Path]:
+    if key in ("user_permissions", "stdout", "stderr"):
+        yield from _lines(recorded, answered, path, in_order=key != "user_permissions")
+        return
+    if len(recorded) != len(answered):
+        yield f"{path}.length"
+    for one, other in zip(recorded, answered, strict=False):
+        yield from differences(one, other, f"{path}[]", key)
+
+
+def _lines(recorded: list[str], answered: list[str], path: Path, *, in_order: bool) -> Iterator[Path]:
+    """What only one of two lists of texts has, and whether the rest is in the same order and of the same form."""
+    wanted, found = ([_LINE.sub("", line) for line in lines] for lines in (recorded, answered))
+    missing, added = Counter(wanted) - Counter(found), Counter(found) - Counter(wanted)
+    yield from (f"{path} - {line}" for line in missing)
+    yield from (f"{path} + {line}" for line in added)
+    rest, ours = ([line for line in lines if line not in missing + added] for lines in (wanted, found))
+    if in_order and rest != ours:
+        yield f"{path} order"
+    with_time, ours_with_time = (
+        {_LINE.match(line) is not None for line in lines} for lines in (recorded, answered)
+    )
+    if with_time and ours_with_time and with_time != ours_with_time:
+        yield f"{path} format"
 
 
 def _keys(recorded: dict[str, Any], answered: dict[str, Any], path: Path) -> Iterator[Path]:
@@ -97,4 +137,4 @@ def _text(text: str, key: str) -> str:
         return "<token>"
     if key == "_text":
         return "<page>"
-    return _LINE.sub("[<time>] ", text)
+    return text

@@ -1,6 +1,5 @@
 """Rebuilds the state that the recorded server was in, under the same ids, so that answers can be compared."""
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,10 +10,14 @@ from api.authentication import hash_password
 from api.tokens import new_token
 from db import user_rows
 from db.connections import Connection, Database
+from tests.conformance.comparing import as_meant
 from tests.golden import GOLDEN, recorded
 
 ZONE = "America/New_York"
 """Of the times that were recorded."""
+
+DAY, LONG_AGO = "2026-11-23", "2020-11-23"
+"""When it was recorded, and when it happened here."""
 
 ADMIN = 3
 PEOPLE = {"manager": 4, "mldm": 5, "researcher": 6, "member": 7, "outsider": 8}
@@ -60,8 +63,15 @@ UNSEEN: dict[int, dict[str, Any]] = {
     7: {"job_type_key": "data_storage_sync", "deployment_id": 6, "status": "FAILURE"},
     **{set_id + 6: {"source_image_collection_id": set_id} for set_id in range(4, 14)},
     13: {"source_image_collection_id": 7, "status": "FAILURE"},
-    **{job_id: {"source_image_collection_id": 4, "status": "CREATED"} for job_id in (*range(42, 47), 48, 49)},
+    **{job_id: {"source_image_collection_id": 4, "status": "CREATED"} for job_id in range(42, 47)},
+    **{job_id: {"source_image_collection_id": 4} for job_id in (48, 49)},
 }
+# jobs that no recorded list shows
+OVER = (
+    "job_detail_data_storage_sync",
+    "job_detail_data_storage_sync_failed_nosource",
+    "job_detail_regroup_events_failed",
+)
 
 
 def jobs_in(value: Any) -> Iterable[dict[str, Any]]:
@@ -135,13 +145,19 @@ class Situation:
             "project_members",
             {"id": 2, "project_id": PROJECT, "user_id": ADMIN, "role": "BasicMember"},
         )
+        await self.next_id("project_members", 3)
         await self.put("devices", {"id": 2, "name": "Default Device", "project_id": PROJECT})
         await self.put("sites", {"id": 2, "name": "Default Site", "project_id": PROJECT})
         await self.put(
             "deployments",
             {
-                **{"id": 3, "name": "Default Station", "project_id": PROJECT, "latitude": 0, "longitude": 0},
-                **{"device_id": 2, "research_site_id": 2},
+                "id": 3,
+                "name": "Default Station",
+                "project_id": PROJECT,
+                "latitude": 0,
+                "longitude": 0,
+                "device_id": 2,
+                "research_site_id": 2,
             },
         )
         await self.put("source_image_collections", {"id": 2, "name": "All Images", "project_id": PROJECT})
@@ -195,13 +211,13 @@ class Situation:
             own = [number for number, seen in SEEN.items() if seen[0] == session_id]
             own += [next(free) for _ in range(count - len(own))]
             for capture_id in own:
-                _, path, at, size = SEEN.get(capture_id, (0, f"{capture_id}.jpg", start, None))
+                _, path, at, size = SEEN.get(capture_id, (0, f"{capture_id}.jpg", end, None))
                 captures.append(
                     {"id": capture_id, "project_id": PROJECT, "deployment_id": station, "size": size}
                     | {"event_id": session_id, "path": f"demo/{path}", "timestamp": at}
                     | {"width": 320, "height": 240, "public_base_url": BUCKET}
                 )
-            boxes = [[1, 1, 2, 2]] * found
+            boxes: list[list[int] | None] = [[1, 1, 2, 2]] * found
             if session_id in (5, 6):
                 # looked at, and nothing there
                 boxes = [None] * 2
@@ -306,8 +322,8 @@ def _known_jobs() -> Iterable[tuple[int, dict[str, Any]]]:
         at = f"2026-11-23T09:08:{job_id:02}.500000"
         row = {"id": job_id, "name": "Populate", "project_id": PROJECT, "created_at": at, **kind, **columns}
         yield job_id, row
-    for path in sorted(GOLDEN.glob("jobs_list*.json")):
-        for job in jobs_in(json.loads(path.read_text())["response"]["body"]):
+    for name in (*OVER, *sorted(path.stem for path in GOLDEN.glob("jobs_list*.json"))):
+        for job in jobs_in(recorded(name).body):
             yield job["id"], _row(job)
 
 
@@ -316,21 +332,28 @@ def _row(job: Mapping[str, Any]) -> dict[str, Any]:
     names = ("id", "name", "delay", "limit", "shuffle", "status", "dispatch_mode")
     times = ("created_at", "updated_at", "started_at", "finished_at")
     links = ("deployment", "source_image_collection", "source_image_single", "pipeline", "data_export")
-    row = {name: job[name] for name in (*names, *times)}
+    row = {name: as_meant(job[name]) for name in (*names, *times)}
     row |= {f"{name}_id": job[name]["id"] for name in links if job[name] is not None}
     row |= {"project_id": job["project"]["id"], "job_type_key": job["job_type"]["key"]}
     stages = [
         {**stage, "job_id": job["id"], "position": position, "updated_at": job["created_at"]}
-        for position, stage in enumerate(job["progress"]["stages"])
+        for position, stage in enumerate(as_meant(job["progress"]["stages"]))
     ]
     return {**row, "stages": stages}
 
 
 async def _insert(db: Connection, table: str, row: Mapping[str, Any]) -> None:
-    values = [Jsonb(each) if isinstance(each, dict | list) else each for each in row.values()]
+    values = [_value(each) for each in row.values()]
     statement = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
         sql.Identifier(table),
         sql.SQL(", ").join(map(sql.Identifier, row)),
         sql.SQL(", ").join([sql.Placeholder()] * len(row)),
     )
     await db.execute(statement, values)
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, dict | list):
+        return Jsonb(value)
+    # long ago, so that no answer depends on the day of the test
+    return value.replace(DAY, LONG_AGO) if isinstance(value, str) else value
