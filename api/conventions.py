@@ -4,6 +4,7 @@ Both slash forms and a `.json` suffix are answered directly, without a redirect;
 describes; every answer has `Allow`, `Vary` and, where it is read, an `ETag`.
 """
 
+import asyncio
 import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
@@ -26,6 +27,8 @@ VARY = (b"vary", b"Accept, Accept-Language, origin, Accept-Encoding")
 RawHeaders = list[tuple[bytes, bytes]]
 FORMATS = ("json", "api")
 MOST_PASSED_OVER = 2**25
+LONGEST_SILENCE = 1.0
+"""Seconds that the rest of too long a body may pause: nobody keeps a connection open by sending no more."""
 """Bytes that are read, and not kept, of a body that is too long."""
 JSON_RANGES = ("*/*", "application/*", "application/json")
 _SUFFIXED = re.compile(r"^(?P<stem>.+)\.(?P<suffix>[a-z0-9]+)/?\Z")
@@ -280,7 +283,10 @@ class BodyLimit:
         """Read on and keep nothing, up to a point: who is cut off while sending never sees the answer."""
         read = 0
         while read < MOST_PASSED_OVER:
-            message = await receive()
+            try:
+                message = await asyncio.wait_for(receive(), LONGEST_SILENCE)
+            except TimeoutError:
+                return
             read += len(message.get("body", b""))
             if not message.get("more_body"):
                 return

@@ -186,10 +186,8 @@ class Resource:
     async def wanted(self, call: Call, *, in_list: bool = False) -> Wanted:
         """Which rows a request is about: project and filters, which narrow details and actions too."""
         project_id = await call.project_id()
-        if in_list and self.needs_project and project_id is None:
-            if queries.last(call.request, "project_id"):
-                raise NotFound
-            raise Invalid({"project_id": [fields.REQUIRED]})
+        if in_list and self.needs_project:
+            await self._check_project(call, project_id)
         conditions = filters.read(call.request, self.filters)
         if conditions:
             async with call.platform.database.single_statements() as db:
@@ -199,6 +197,15 @@ class Resource:
             conditions += filters.search(call.request, self.searched) if self.searched else ()
             order = filters.ordering(call.request, self.orderings)
         return Wanted(project_id, conditions, order)
+
+    async def _check_project(self, call: Call, project_id: int | None) -> None:
+        """Raises Invalid without a project, NotFound for one that the caller cannot see."""
+        if project_id is None and not queries.last(call.request, "project_id"):
+            raise Invalid({"project_id": [fields.REQUIRED]})
+        named = [("project_id", "projects", project_id or 0)]
+        async with call.platform.database.single_statements() as db:
+            if await writing.missing(db, named, None, viewer=call.viewer):
+                raise NotFound
 
     async def find(self, db: Connection, call: Call, item_id: str | int, wanted: Wanted | None = None) -> Row:
         """The row that a path names; raises NotFound if there is none that the caller may see."""

@@ -131,22 +131,24 @@ async def test_what_a_draft_uses_is_told_to_its_people_only(
             pipeline_id=pipeline_id,
         )
 
-    async def told(headers: dict[str, str]) -> tuple[int, list[str], list[list[int]], list[int], int]:
+    async def told(headers: dict[str, str]) -> tuple[int, list[str], list[list[int]], list[int], int, int]:
         anonymous.headers.pop("authorization", None)
         anonymous.headers.update(headers)
         body = (await anonymous.get(f"/ml/pipelines/{pipeline_id}/")).json()
         services = await listed(anonymous, "/ml/processing_services/", project_id=open_id)
+        of_draft = await anonymous.get("/ml/processing_services/", params={"project_id": draft_id})
         return (
             len(body["project_pipeline_configs"]),
             [each["name"] for each in body["processing_services"]],
             [each["projects"] for each in services],
-            await ids(anonymous, "/ml/processing_services/", project_id=draft_id)
+            [each["id"] for each in of_draft.json().get("results", [])]
             + await ids(anonymous, "/ml/pipelines/", project_id=draft_id),
+            of_draft.status_code,
             (await anonymous.get(f"/ml/processing_services/{secret}/")).status_code,
         )
 
-    assert await told({}) == (1, ["Both"], [[open_id]], [], 404)
-    everything = (2, ["Both", "Secret"], [[open_id, draft_id]], [both, secret, pipeline_id], 200)
+    assert await told({}) == (1, ["Both"], [[open_id]], [], 404, 404)
+    everything = (2, ["Both", "Secret"], [[open_id, draft_id]], [both, secret, pipeline_id], 200, 200)
     assert await told(member.headers) == everything
 
 

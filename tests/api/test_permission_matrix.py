@@ -91,6 +91,8 @@ RULES: Rules = {
     ("POST", "/captures/collections/{item_id}/add/"): Rule(SUPERUSERS),
     ("POST", "/captures/collections/{item_id}/remove/"): Rule(SUPERUSERS),
     **managed("/captures/", MANAGERS),
+    # a list that is of one project only
+    ("GET", "/captures/"): Rule(EVERYBODY),
     ("POST", "/captures/{item_id}/star/"): Rule(MEMBERS),
     ("POST", "/captures/{item_id}/unstar/"): Rule(MEMBERS),
     **managed("/events/", MANAGERS),
@@ -107,7 +109,7 @@ RULES: Rules = {
     ("GET", "/projects/{project}/members/{item_id}/"): Rule(INSIDERS),
     ("GET", "/exports/"): Rule(EVERYBODY, hidden=EMPTY),
     ("GET", "/exports/{item_id}/"): Rule(EVERYBODY),
-    ("GET", "/ml/processing_services/"): Rule(EVERYBODY, hidden=EMPTY),
+    ("GET", "/ml/processing_services/"): Rule(EVERYBODY),
     ("GET", "/ml/processing_services/{item_id}/"): Rule(EVERYBODY),
     # models belong to nobody; which of them a draft uses is nobody's business
     ("GET", "/ml/pipelines/"): Rule(EVERYBODY, hidden=EMPTY),
