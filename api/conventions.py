@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
+from psycopg import OperationalError
 from starlette.datastructures import Headers, QueryParams
 from starlette.routing import Route, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import browsing
-from api.errors import ApiError, NotAcceptable, NotAllowed, NotFound, TooLarge
+from api.errors import ApiError, NotAcceptable, NotAllowed, NotFound, TooLarge, answer_unavailable
 from api.links import PREFIX
 from api.request_ids import HEADER as REQUEST_ID
 from api.request_ids import begin_request
@@ -27,9 +28,9 @@ VARY = (b"vary", b"Accept, Accept-Language, origin, Accept-Encoding")
 RawHeaders = list[tuple[bytes, bytes]]
 FORMATS = ("json", "api")
 MOST_PASSED_OVER = 2**25
+"""Bytes that are read, and not kept, of a body that is too long."""
 LONGEST_SILENCE = 1.0
 """Seconds that the rest of too long a body may pause: nobody keeps a connection open by sending no more."""
-"""Bytes that are read, and not kept, of a body that is too long."""
 JSON_RANGES = ("*/*", "application/*", "application/json")
 _SUFFIXED = re.compile(r"^(?P<stem>.+)\.(?P<suffix>[a-z0-9]+)/?\Z")
 
@@ -150,6 +151,10 @@ class Conventions:
                 return
         except ApiError as error:
             await json_response(error.body, error.status, error.headers)(scope, receive, send)
+            return
+        except OperationalError as error:
+            response = await answer_unavailable(Request(scope), error)
+            await response(scope, receive, send)
             return
         if html:
             # the page is made of the body as it is

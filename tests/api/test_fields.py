@@ -246,8 +246,9 @@ async def test_refused_fields_of_a_job_are_answered_as_recorded(
         response = await client.post("/jobs/", json=body)
         assert (response.status_code, response.json()) == (exchange.status, exchange.body), name
         assert list(response.json()) == list(exchange.body)
-        for header in ("allow", "content-type", "vary"):
+        for header in ("allow", "content-type"):
             assert response.headers[header] == exchange.headers[header]
+        assert response.headers["vary"].startswith(exchange.headers["vary"])
 
 
 async def test_a_job_may_have_a_number_for_a_name_and_ids_and_delay_as_text(
