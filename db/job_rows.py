@@ -94,9 +94,14 @@ async def update(db: Connection, job_id: int, values: Mapping[str, Any]) -> None
     await db.execute(_NOTIFY, {"job_id": job_id})
 
 
+_ALONE = "SELECT 1 FROM jobs WHERE id = %(job_id)s FOR NO KEY UPDATE"
+
+
 async def seed_delay(db: Connection, job_id: int, seconds: int) -> None:
-    """Show the delay of a job that has not run yet."""
-    await stage_rows.seed(db, job_id, [delay.snapshot(seconds)])
+    """Show the delay of a job that has not run yet; the stages of one that a worker has claimed stay as they are."""
+    await db.execute(_ALONE, {"job_id": job_id})
+    if not await stage_rows.get_all(db, job_id):
+        await stage_rows.seed(db, job_id, [delay.snapshot(seconds)])
 
 
 @dataclass(frozen=True)

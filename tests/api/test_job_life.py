@@ -23,9 +23,10 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from api import permissions
+from db import job_rows
 from jobs.status import ACTIVE, FINAL, Status
 from tests.field import Field
-from tests.waiting import LONGEST
+from tests.waiting import LONGEST, job_in, make_job
 
 TYPE = "populate_captures_collection"
 WRITTEN = {"CREATED", *FINAL, *ACTIVE}
@@ -311,3 +312,17 @@ async def test_no_job_is_ever_in_a_state_that_cannot_be(
         for client in clients.values():
             client.close()
     assert Here.ends == FINAL
+
+
+async def test_a_delay_that_comes_once_a_worker_has_begun_changes_no_stages(
+    client: httpx2.AsyncClient, worker: None, field: Field
+) -> None:
+    project_id, set_id = await field.small_set(nights=1)
+    job = await job_in(client, (await make_job(client, project_id, set_id))["id"])
+
+    # what an edit does that read the job a moment before
+    async with field.database.transaction() as db:
+        await job_rows.seed_delay(db, job["id"], 5)
+
+    assert (await job_in(client, job["id"]))["progress"] == job["progress"]
+    assert job["progress"]["stages"]
