@@ -20,11 +20,12 @@ from api.errors import InFlight, Invalid, KeyReused, PreconditionFailed
 from api.links import Links
 from api.permissions import require_somebody
 from api.platform import Platform
-from api.responses import entity_tag, json_response
+from api.responses import entity_tag, json_response, packed_tag
+from api.view import View
 from db import idempotency_rows
 from db.connections import Connection
 from db.idempotency_rows import Kept
-from db.listing import Viewer, Wanted
+from db.listing import Viewer
 from db.user_rows import User
 
 REPLAYED = "Idempotency-Replayed"
@@ -71,6 +72,11 @@ class Call:
             zone=self.platform.time_zone,
         )
 
+    @property
+    def view(self) -> View:
+        """For whom things are shown."""
+        return View(self.user, self.links)
+
     async def body(self) -> Body:
         """What was sent; read once."""
         if self._body is None:
@@ -86,10 +92,6 @@ class Call:
                 number = int(given) if len(str(given)) < 20 else None
         return await self.platform.existing_project(number)
 
-    async def wanted(self) -> Wanted:
-        """Rows of the project that the request is about, or of all."""
-        return Wanted(project_id=await self.project_id())
-
     def check_unchanged(self, representation: Any) -> None:
         """Raises PreconditionFailed if the caller's If-Match names another version (RFC 9110, 13.1.1).
 
@@ -99,7 +101,7 @@ class Call:
         if given is None or given.strip() == "*":
             return
         tag = entity_tag(json_response(representation).body)
-        if tag not in {each.strip().replace('-gzip"', '"') for each in given.split(",")}:
+        if not {tag, packed_tag(tag)} & {each.strip() for each in given.split(",")}:
             raise PreconditionFailed
 
     @property
@@ -114,7 +116,7 @@ class Call:
             async with self.platform.database.transaction() as db:
                 answer = await act(db)
             return await self._done(answer)
-        user_id, fingerprint = self._user_id(), await self._fingerprint()
+        user_id, fingerprint = require_somebody(self.user).id, await self._fingerprint()
         async with self.platform.database.transaction() as db:
             if not await idempotency_rows.hold(db, user_id, key):
                 raise InFlight
@@ -133,11 +135,6 @@ class Call:
         if answer.then is not None:
             await answer.then()
         return response or answer.response
-
-    def _user_id(self) -> int:
-        require_somebody(self.user)
-        assert self.user is not None
-        return self.user.id
 
     def _idempotency_key(self) -> str | None:
         key = self.request.headers.get("idempotency-key")

@@ -21,7 +21,7 @@ from api.errors import ApiError, NotAcceptable, NotAllowed, NotFound, TooLarge, 
 from api.links import PREFIX
 from api.request_ids import HEADER as REQUEST_ID
 from api.request_ids import begin_request
-from api.responses import entity_tag, json_response
+from api.responses import entity_tag, json_response, packed_tag
 
 _ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 VARY = (b"vary", b"Accept, Accept-Language, origin, Accept-Encoding")
@@ -218,17 +218,12 @@ def _tagged(started: Message, body: Message, known: str | None) -> Message:
     headers = [*started["headers"], (b"etag", tag.encode())]
     have = [each.strip().removeprefix("W/") for each in (known or "").split(",")]
     # the validator of the very body that the caller has: the plain one, or the packed one
-    same = next((each for each in have if each in (tag, _packed(tag))), tag if "*" in have else None)
+    same = next((each for each in have if each in (tag, packed_tag(tag))), tag if "*" in have else None)
     if same is None:
         return {**started, "headers": headers}
     unfit = (b"content-length", b"content-type", b"etag")
     kept = [(name, value) for name, value in headers if name not in unfit]
     return {**started, "status": 304, "headers": [*kept, (b"etag", same.encode())]}
-
-
-def _packed(tag: str) -> str:
-    """The validator of the same body as gzip."""
-    return f'{tag[:-1]}-gzip"'
 
 
 class GzipTags:
@@ -243,7 +238,7 @@ class GzipTags:
                 headers = message["headers"]
                 if (b"content-encoding", b"gzip") in headers:
                     message["headers"] = [
-                        (name, _packed(value.decode()).encode() if name == b"etag" else value)
+                        (name, packed_tag(value.decode()).encode() if name == b"etag" else value)
                         for name, value in headers
                     ]
             await send(message)

@@ -157,6 +157,10 @@ class Sort:
         return f"{self.sql}{direction}{' NULLS LAST' if descending and self.nullable else ''}"
 
 
+TIMES = {"created_at": Sort("t.created_at"), "updated_at": Sort("t.updated_at")}
+"""What nearly every list may be ordered by."""
+
+
 def ordering(request: Request, allowed: Mapping[str, Sort], tie: str = "t.id") -> tuple[str, ...]:
     """The order that a request asks for, as SQL; unknown names are dropped."""
     wanted = (queries.last(request, "ordering") or "").replace(" ", "").split(",")

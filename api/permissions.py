@@ -106,10 +106,11 @@ def may(user: User | None, permission: str, project_id: int | None) -> bool:
     return role is not None and permission in role.holds
 
 
-def require_somebody(user: User | None) -> None:
-    """Raises NotAuthenticated for anonymous."""
+def require_somebody(user: User | None) -> User:
+    """The user; raises NotAuthenticated for anonymous."""
     if user is None:
         raise NotAuthenticated
+    return user
 
 
 def require(user: User | None, permission: str, project_id: int | None) -> None:

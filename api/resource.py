@@ -158,29 +158,34 @@ class Resource:
     async def list(self, call: CallDep) -> Response:
         """Those that the caller may see, a page at a time."""
         limit, offset = queries.page(call.request, self.default_limit)
+        return await self.answer_page(call, self.listing, self.item, limit=limit, offset=offset)
+
+    async def answer_page(
+        self, call: Call, listing: Listing, item: Callable[[Row, View], Any], *, limit: int, offset: int
+    ) -> Response:
+        """One page of what the listing gives, each row as `item` shows it."""
         wanted = await self.wanted(call, in_list=True)
         viewer = call.viewer
 
         async def count() -> int:
             async with call.platform.database.single_statements() as db:
-                return await self.listing.count(db, viewer, wanted)
+                return await listing.count(db, viewer, wanted)
 
         async def page() -> list[Row]:
             async with call.platform.database.single_statements() as db:
-                return await self.listing.page(db, viewer, wanted, limit=limit, offset=offset)
+                return await listing.page(db, viewer, wanted, limit=limit, offset=offset)
 
         # side by side: counting a hundred thousand rows takes longer than reading twenty
-        key = (self.listing.table, viewer, str(wanted.conditions), wanted.project_id)
+        key = (listing.table, viewer, str(wanted.conditions), wanted.project_id)
         total, rows = await asyncio.gather(call.platform.counts.get(key, count), page())
-        view = View(call.user, call.links)
-        may_create = self.may_create(call, wanted.project_id)
+        view = call.view
         return paging.envelope(
             call.request,
-            [self.item(row, view) for row in rows],
+            [item(row, view) for row in rows],
             count=total,
             limit=limit,
             offset=offset,
-            permissions=["create"] if may_create else [],
+            permissions=["create"] if self.may_create(call, wanted.project_id) else [],
         )
 
     async def wanted(self, call: Call, *, in_list: bool = False) -> Wanted:
@@ -225,7 +230,7 @@ class Resource:
             await self.listing.lock(db, queries.row_id(item_id))
         row = await self.find(db, call, item_id, wanted)
         if call.is_conditional:
-            call.check_unchanged(self.detail(row, View(call.user, call.links)))
+            call.check_unchanged(self.detail(row, call.view))
         return row
 
     async def create(self, call: CallDep) -> Response:
@@ -260,7 +265,7 @@ class Resource:
 
     async def made(self, call: Call, row: Row) -> Answer:
         """The answer to a create."""
-        body = self.detail(row, View(call.user, call.links))
+        body = self.detail(row, call.view)
         return Answer(body, 201, {"Location": body["details"]})
 
     async def check_may_create(self, call: Call, values: Mapping[str, Any], project_id: int | None) -> None:
@@ -271,7 +276,7 @@ class Resource:
         wanted = await self.wanted(call)
         async with call.platform.database.single_statements() as db:
             row = await self.find(db, call, item_id, wanted)
-        return json_response(self.detail(row, View(call.user, call.links)))
+        return json_response(self.detail(row, call.view))
 
     async def replace(self, item_id: str, call: CallDep) -> Response:
         """Change it; what is required must be sent, what is left out stays as it is."""
@@ -297,7 +302,7 @@ class Resource:
             with self.refusing_what_is_taken():
                 await self.update(db, call, row, values)
             row = await self.find(db, call, row["id"])
-            return Answer(self.detail(row, View(call.user, call.links)))
+            return Answer(self.detail(row, call.view))
 
         return await call.write(act)
 

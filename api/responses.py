@@ -21,6 +21,11 @@ def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | Non
     )
 
 
+def packed_tag(tag: str) -> str:
+    """The validator of the same body as gzip: another body, which needs another one."""
+    return f'{tag[:-1]}-gzip"'
+
+
 def entity_tag(body: bytes | memoryview) -> str:
     """The strong validator of a body (RFC 9110, 8.8.3): equal tags mean equal bytes."""
     return f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'

@@ -8,15 +8,15 @@ from api import fields
 from api.call import Answer, Call, CallDep, Then
 from api.errors import Invalid
 from api.fields import Integer, Moment, Reference, Text, Url
+from api.filters import TIMES, Sort, Yes
 from api.filters import Row as RowFilter
-from api.filters import Sort, Yes
+from api.permissions import require_somebody
 from api.resource import Resource
 from api.schemas import places as schema
 from api.view import View
 from db import capture_rows, capture_set_rows, session_rows, station_rows
 from db.connections import Connection, Row
 
-_TIMES = {"created_at": Sort("t.created_at"), "updated_at": Sort("t.updated_at")}
 _PROCESSED = "EXISTS (SELECT 1 FROM detections x WHERE x.source_image_id = t.id)"
 _FOUND = "EXISTS (SELECT 1 FROM detections x WHERE x.source_image_id = t.id AND x.bbox IS NOT NULL)"
 _IN_SET = """EXISTS (
@@ -69,7 +69,7 @@ class Sessions(OfStation):
         "end": Sort('t."end"', nullable=True),
         "captures_count": Sort("t.captures_count"),
         "deployment": Sort("(SELECT d.name FROM deployments d WHERE d.id = t.deployment_id)", nullable=True),
-        **_TIMES,
+        **TIMES,
     }
 
     def item(self, row: Row, view: View) -> Any:
@@ -137,7 +137,7 @@ class Captures(OfStation):
             "(SELECT d.name FROM deployments d WHERE d.id = t.deployment_id)", nullable=True
         ),
         "event__start": Sort("(SELECT e.start FROM events e WHERE e.id = t.event_id)", nullable=True),
-        **_TIMES,
+        **TIMES,
     }
     searched = ("t.path",)
     needs_project = True
@@ -149,8 +149,8 @@ class Captures(OfStation):
         return schema.capture(row, view)
 
     async def insert(self, db: Connection, call: Call, values: dict[str, Any]) -> int:
-        assert call.user is not None
-        capture_id = await super().insert(db, call, {**values, "uploaded_by_id": call.user.id})
+        uploader = require_somebody(call.user)
+        capture_id = await super().insert(db, call, {**values, "uploaded_by_id": uploader.id})
         await self._count_again(db, values)
         return capture_id
 

@@ -14,7 +14,6 @@ from api.errors import Invalid, PermissionDenied
 from api.fields import Boolean, Document, Integer, Reference, Slug, Text
 from api.filters import Choice, Exactly, OneOf, Sort
 from api.filters import Row as RowFilter
-from api.paging import envelope
 from api.request_ids import current_request_id
 from api.resource import Resource
 from api.responses import json_response
@@ -144,20 +143,8 @@ class Jobs(Resource):
         given = queries.last(call.request, "limit") or queries.last(call.request, "page_size")
         limit = queries.natural(given) or 1
         limit, offset = min(limit, queries.MOST_LIMIT), queries.page(call.request)[1]
-        wanted = await self.wanted(call, in_list=True)
         listing = job_pages.briefly(secrets.token_hex(8))
-        async with call.platform.database.single_statements() as db:
-            count = await listing.count(db, call.viewer, wanted)
-            rows = await listing.page(db, call.viewer, wanted, limit=limit, offset=offset)
-        view = View(call.user, call.links)
-        return envelope(
-            call.request,
-            [schema.briefly(row, view) for row in rows],
-            count=count,
-            limit=limit,
-            offset=offset,
-            permissions=["create"] if self.may_create(call, wanted.project_id) else [],
-        )
+        return await self.answer_page(call, listing, schema.briefly, limit=limit, offset=offset)
 
     async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
         if row is None:
@@ -234,7 +221,7 @@ class Jobs(Resource):
                 db, row["id"], stages, again=again, request_id=current_request_id()
             )
             row = await self.find(db, call, row["id"])
-            body = self.detail(row, View(call.user, call.links))
+            body = self.detail(row, call.view)
             return Answer(body, then=starting(call, row["id"]) if asked.changed else None)
 
         response = await self.act_on(call, item_id, None, act)
@@ -252,7 +239,7 @@ class Jobs(Resource):
             async with call.platform.database.single_statements() as db:
                 row = await self.find(db, call, item_id)
             if not Status(row["status"]).is_active or time.monotonic() > until:
-                return json_response(self.detail(row, View(call.user, call.links)))
+                return json_response(self.detail(row, call.view))
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 0.5)
 
@@ -263,7 +250,7 @@ class Jobs(Resource):
             require_may_run(call, row)
             asked = await job_rows.ask_to_cancel(db, row["id"], request_id=current_request_id())
             row = await self.find(db, call, row["id"])
-            body = self.detail(row, View(call.user, call.links))
+            body = self.detail(row, call.view)
             launcher, workflow = call.platform.launcher, asked.workflow
             if workflow is None:
                 return Answer(body)

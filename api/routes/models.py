@@ -2,14 +2,12 @@
 
 from typing import Any
 
-from api.filters import Exactly, Sort
+from api.filters import TIMES, Exactly, Sort
 from api.resource import READ_ONLY, Resource
 from api.schemas import models as schema
 from api.view import View
 from db import export_rows, model_rows
 from db.connections import Row
-
-_TIMES = {"created_at": Sort("t.created_at"), "updated_at": Sort("t.updated_at")}
 
 
 class Pipelines(Resource):
@@ -24,7 +22,7 @@ class Pipelines(Resource):
     detail_schema = schema.Pipeline
     operations = READ_ONLY
     filters = {"slug": Exactly("t.slug")}
-    orderings = {"name": Sort("t.name"), "version": Sort("t.version"), **_TIMES}
+    orderings = {"name": Sort("t.name"), "version": Sort("t.version"), **TIMES}
     searched = ("t.name", "t.slug")
 
     def item(self, row: Row, view: View) -> Any:
@@ -43,7 +41,7 @@ class Algorithms(Resource):
     detail_schema = schema.Algorithm
     operations = READ_ONLY
     filters = {"key": Exactly("t.key"), "task_type": Exactly("t.task_type")}
-    orderings = {"name": Sort("t.name"), "version": Sort("t.version"), **_TIMES}
+    orderings = {"name": Sort("t.name"), "version": Sort("t.version"), **TIMES}
     searched = ("t.name", "t.key")
 
     def item(self, row: Row, view: View) -> Any:
@@ -62,7 +60,7 @@ class Services(Resource):
     detail_schema = schema.Service
     operations = READ_ONLY
     needs_project = True
-    orderings = {"name": Sort("t.name"), **_TIMES}
+    orderings = {"name": Sort("t.name"), **TIMES}
     searched = ("t.name",)
 
     def item(self, row: Row, view: View) -> Any:
@@ -81,7 +79,7 @@ class Exports(Resource):
     detail_schema = schema.Export
     operations = READ_ONLY
     # no filter by `format`: in every address that is the format of the answer
-    orderings = {"format": Sort("t.format"), **_TIMES}
+    orderings = {"format": Sort("t.format"), **TIMES}
 
     def item(self, row: Row, view: View) -> Any:
         return schema.export(row, view)

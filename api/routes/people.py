@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from api import fields, permissions
 from api.authentication import hash_password
 from api.call import Answer, Call, CallDep
-from api.errors import Invalid, NotAuthenticated, PermissionDenied
+from api.errors import Invalid, PermissionDenied
 from api.fields import Email, Text
 from api.resource import Resource
 from api.responses import json_response
@@ -17,7 +17,6 @@ from api.tokens import new_token
 from api.view import View
 from db import user_rows, writing
 from db.connections import Connection, Row
-from db.user_rows import User
 
 SHORTEST_PASSWORD = 8
 PROFILE = {"name": Text(blank=True, max_length=255)}
@@ -47,8 +46,7 @@ class Users(Resource):
         return schema.user(row, view)
 
     async def check_may_create(self, call: Call, values: Any, project_id: int | None) -> None:
-        permissions.require_somebody(call.user)
-        if call.user is None or not call.user.is_superuser:
+        if not permissions.require_somebody(call.user).is_superuser:
             raise PermissionDenied
 
     async def create(self, call: CallDep) -> Response:
@@ -93,23 +91,23 @@ class Tokens(Resource):
 
     async def list(self, call: CallDep) -> Response:
         """The caller's tokens, by name."""
-        somebody(call)
+        permissions.require_somebody(call.user)
         return await super().list(call)
 
     async def create(self, call: CallDep) -> Response:
         """Make a token; the answer is the only place where it can be read. Takes no Idempotency-Key."""
-        user = somebody(call)
+        user = permissions.require_somebody(call.user)
         values = fields.parse(self.fields, (await call.body()).values)
         token, token_hash = new_token()
         async with call.platform.database.transaction() as db:
             token_id = await user_rows.add_token(db, user.id, values["name"], token_hash)
             row = await self.find(db, call, token_id)
-        body = {**schema.token(row, View(user, call.links)), "auth_token": token}
+        body = {**schema.token(row, call.view), "auth_token": token}
         return json_response(body, 201)
 
     async def delete(self, item_id: str, call: CallDep) -> Response:
         """Take a token back."""
-        somebody(call)
+        permissions.require_somebody(call.user)
 
         async def act(db: Connection) -> Answer:
             row = await self.find(db, call, item_id)
@@ -117,13 +115,6 @@ class Tokens(Resource):
             return Answer(None, 204)
 
         return await call.write(act)
-
-
-def somebody(call: Call) -> User:
-    """Who calls; raises NotAuthenticated for anonymous."""
-    if call.user is None:
-        raise NotAuthenticated
-    return call.user
 
 
 users = Users()
@@ -137,21 +128,21 @@ _ME: dict[int | str, dict[str, Any]] = {
 @own.get("/me/", operation_id="get_me", responses=_ME, response_model=None)
 async def me(call: CallDep) -> Response:
     """The user whose token the request carries."""
-    user = somebody(call)
+    user = permissions.require_somebody(call.user)
     row = {"id": user.id, "name": user.name, "image": user.image, "email": user.email}
-    return json_response(schema.user(row, View(user, call.links)))
+    return json_response(schema.user(row, call.view))
 
 
 async def change_me(call: CallDep) -> Response:
     """Change what the caller says of themselves."""
-    user = somebody(call)
+    user = permissions.require_somebody(call.user)
     body = await call.body()
     values = fields.parse(PROFILE, body.values, partial=True, form=body.form)
 
     async def act(db: Connection) -> Answer:
         await writing.update(db, "users", user.id, values)
         row = await users.find(db, call, user.id)
-        return Answer(schema.user(row, View(user, call.links)))
+        return Answer(schema.user(row, call.view))
 
     return await call.write(act)
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from api.fields import Number, Reference, Regex, Text, Url
+from api.filters import TIMES, Sort
 from api.filters import Row as RowFilter
-from api.filters import Sort
 from api.resource import Resource
 from api.schemas import places as schema
 from api.view import View
@@ -12,7 +12,6 @@ from db import station_rows, storage_rows
 from db.connections import Row
 
 _NAME = Text(required=True, max_length=255)
-_TIMES = {"created_at": Sort("t.created_at"), "updated_at": Sort("t.updated_at")}
 
 
 class Stations(Resource):
@@ -48,7 +47,7 @@ class Stations(Resource):
         "events_count": Sort("t.events_count"),
         "first_date": Sort("t.first_capture_timestamp", nullable=True),
         "last_date": Sort("t.last_capture_timestamp", nullable=True),
-        **_TIMES,
+        **TIMES,
     }
     searched = ("t.name", "t.description")
 
@@ -76,7 +75,7 @@ class Sites(Resource):
     }
     project_field = "project"
     columns = {"project": "project_id"}
-    orderings = {"name": Sort("t.name"), **_TIMES}
+    orderings = {"name": Sort("t.name"), **TIMES}
     searched = ("t.name",)
 
     def item(self, row: Row, view: View) -> Any:
@@ -96,7 +95,7 @@ class Devices(Resource):
     fields = Sites.fields
     project_field = "project"
     columns = {"project": "project_id"}
-    orderings = {"name": Sort("t.name"), **_TIMES}
+    orderings = {"name": Sort("t.name"), **TIMES}
     searched = ("t.name",)
 
     def item(self, row: Row, view: View) -> Any:
@@ -126,7 +125,7 @@ class StorageSources(Resource):
     }
     project_field = "project"
     columns = {"project": "project_id"}
-    orderings = {"name": Sort("t.name"), "bucket": Sort("t.bucket"), **_TIMES}
+    orderings = {"name": Sort("t.name"), "bucket": Sort("t.bucket"), **TIMES}
     searched = ("t.name", "t.bucket")
 
     def item(self, row: Row, view: View) -> Any:

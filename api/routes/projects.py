@@ -88,10 +88,10 @@ class Projects(Resource):
             raise Invalid({"settings": [message]})
 
     async def insert(self, db: Connection, call: Call, values: dict[str, Any]) -> int:
-        assert call.user is not None
-        project_id = await project_rows.insert(db, _columns(values), call.user.id)
+        owner = permissions.require_somebody(call.user)
+        project_id = await project_rows.insert(db, _columns(values), owner.id)
         # the caller is its manager from now on, also for the answer to this very request
-        call.user = call.user.with_role(project_id, "ProjectManager")
+        call.user = owner.with_role(project_id, "ProjectManager")
         return project_id
 
     async def update(self, db: Connection, call: Call, row: Row, values: dict[str, Any]) -> None:
@@ -146,9 +146,8 @@ class Members(Resource):
             project = await project_rows.PROJECTS.detail(db, call.viewer, project_id)
         if project is None:
             raise NotFound
-        permissions.require_somebody(call.user)
-        assert call.user is not None
-        if not project["is_member"] and not call.user.is_superuser:
+        user = permissions.require_somebody(call.user)
+        if not project["is_member"] and not user.is_superuser:
             raise PermissionDenied
         return Wanted(project_id, found.conditions, found.order)
 
@@ -166,7 +165,7 @@ class Members(Resource):
             with self.refusing_what_is_taken():
                 member_id = await writing.insert(db, "project_members", columns)
             row = await self.find(db, call, member_id)
-            return Answer(self.detail(row, View(call.user, call.links)), 201)
+            return Answer(self.detail(row, call.view), 201)
 
         return await call.write(act)
 
