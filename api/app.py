@@ -24,7 +24,6 @@ from api.errors import (
     answer_unavailable,
     answer_unforeseen,
 )
-from api.launcher import Launcher
 from api.links import PREFIX
 from api.platform import Platform
 from api.routes import (
@@ -41,6 +40,7 @@ from api.routes import (
 )
 from config import Settings
 from db.connections import Database
+from executions.launcher import Launcher
 from temporal_client import connect
 
 PATIENCE = 2.0
