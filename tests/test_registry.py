@@ -6,7 +6,7 @@ from activities.registry import activities
 from activities.resources import Resources
 from db.connections import Database
 from tests.workflows.test_replay import HISTORIES
-from workflows.bookkeeping import CLAIM, CLOSE, REPORT
+from workflows.bookkeeping import CHANGE_PAUSE, CLAIM, CLOSE, REPORT
 from workflows.registry import JOB_TYPES, WORKFLOWS
 
 ACTIVITIES = {
@@ -26,7 +26,7 @@ def test_every_job_type_has_a_workflow_of_its_name() -> None:
 def test_every_stage_has_an_activity_and_every_activity_a_stage() -> None:
     stages = {stage.key for job_type in JOB_TYPES.values() for stage in job_type.stages}
 
-    assert stages | {CLAIM, REPORT, CLOSE} == ACTIVITIES
+    assert stages | {CLAIM, REPORT, CHANGE_PAUSE, CLOSE} == ACTIVITIES
 
 
 def test_every_job_type_has_a_recorded_history() -> None:

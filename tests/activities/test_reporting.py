@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.reporting import StageReporter, reporting
+from activities.resources import Resources
 from db import run_rows, stage_rows
 from db.connections import Connection, Database, every
 from db.run_rows import Execution
@@ -41,9 +42,9 @@ async def messages(database: Database, run: ClaimedRun) -> list[str]:
 
 async def recorded(db: Connection, run: ClaimedRun) -> tuple[StageSnapshot, dict[str, Any] | None]:
     """The stage and the cursor, as they are committed."""
-    found = await stage_rows.get(db, run.job_id, STAGE.key)
-    assert found is not None
-    return found
+    stage = next(each for each in await stage_rows.get_all(db, run.job_id) if each.key == STAGE.key)
+    rows = await every(db, "SELECT cursor FROM job_stages WHERE job_id = %(id)s", {"id": run.job_id})
+    return stage, rows[0]["cursor"]
 
 
 def environment(attempt: int = 1) -> ActivityEnvironment:
@@ -59,7 +60,7 @@ async def test_what_is_noted_is_written_within_a_second_or_two_and_beats(
     go_on = asyncio.Event()
 
     async def body() -> None:
-        async with reporting(database, STAGE, run) as report:
+        async with reporting(Resources(database), STAGE, run) as report:
             report.progress(0.25)
             report.count("Captures added", 3)
             report.log("a quarter")
@@ -90,7 +91,7 @@ async def test_what_is_noted_is_written_within_a_second_or_two_and_beats(
 
 async def test_an_effect_and_its_record_are_one(database: Database, run: ClaimedRun) -> None:
     async def body(fail: bool) -> None:
-        async with reporting(database, STAGE, run) as report:
+        async with reporting(Resources(database), STAGE, run) as report:
             report.log("before")
             async with report.effect() as db:
                 await db.execute("UPDATE projects SET name = 'changed'")
@@ -129,7 +130,7 @@ async def test_the_next_attempt_goes_on_from_the_cursor_of_the_last_effect(
     seen: list[Any] = []
 
     async def body(pages: int) -> None:
-        async with reporting(database, STAGE, run) as report:
+        async with reporting(Resources(database), STAGE, run) as report:
             seen.append(report.cursor)
             for page in range((report.cursor or {"page": 0})["page"], pages):
                 async with report.effect():
@@ -152,7 +153,7 @@ async def test_a_body_is_stopped_once_its_run_is_over(database: Database, run: C
     reached: list[StageReporter] = []
 
     async def body() -> None:
-        async with reporting(database, STAGE, run) as report:
+        async with reporting(Resources(database), STAGE, run) as report:
             reached.append(report)
             while True:
                 report.count("Captures added")
@@ -189,7 +190,7 @@ async def test_an_error_says_whether_trying_again_can_help(
     database: Database, run: ClaimedRun, error: Exception, attempt: int, final: bool
 ) -> None:
     async def body() -> None:
-        async with reporting(database, STAGE, run):
+        async with reporting(Resources(database), STAGE, run):
             raise error
 
     with pytest.raises(ApplicationError) as caught:
