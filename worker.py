@@ -18,6 +18,7 @@ from activities.resources import Resources
 from config import Settings
 from db.connections import Database
 from db.notifications import Notifications
+from executions.schedule import ensure
 from jobs.stages import JOBS_QUEUE
 from temporal_client import connect
 from workflows.registry import WORKFLOWS
@@ -62,6 +63,8 @@ async def working(settings: Settings) -> AsyncIterator[Sequence[Worker]]:
             async with AsyncExitStack() as running:
                 for worker in workers:
                     await running.enter_async_context(worker)
+                if settings.sweep_every:
+                    await ensure(client, settings.task_queue, timedelta(seconds=settings.sweep_every))
                 yield workers
         finally:
             news.cancel()

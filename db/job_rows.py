@@ -280,13 +280,13 @@ class Waiting:
     """When the word was given that is to be carried."""
 
 
-_LAUNCH_COLUMNS = """
+LAUNCH_COLUMNS = """
 id AS job_id, run, name, job_type_key, project_id, deployment_id, workflow_run_id, request_id,
 coalesce(workflow_id, 'job-' || id) AS workflow_id
 """
-_LAUNCH = f"SELECT {_LAUNCH_COLUMNS} FROM jobs WHERE id = %(job_id)s"
+_LAUNCH = f"SELECT {LAUNCH_COLUMNS} FROM jobs WHERE id = %(job_id)s"
 _WAITING = f"""
-SELECT status, {_LAUNCH_COLUMNS}, CASE WHEN status = 'STARTED' THEN pause_asked_at ELSE asked_at END AS word_at
+SELECT status, {LAUNCH_COLUMNS}, CASE WHEN status = 'STARTED' THEN pause_asked_at ELSE asked_at END AS word_at
 FROM jobs
 WHERE (status = 'PENDING' AND launched_at IS NULL AND asked_at < now() - CAST(%(start_after)s AS interval))
    OR (status = 'CANCELING' AND asked_at < now() - CAST(%(stop_after)s AS interval))

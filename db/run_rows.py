@@ -180,8 +180,12 @@ SELECT pg_notify('nightjar_jobs', CAST(%(job_id)s AS text) || ' ' || CAST(%(stat
 """
 
 
-async def close(db: Connection, closing: Closing) -> Status:
+async def close(
+    db: Connection, closing: Closing, *, unclaimed: bool = False, remark: str | None = None
+) -> Status:
     """End a run, and the stage that was under way with it; gives the status that the run has in the end.
+
+    With `unclaimed` also one that no worker has claimed. A `remark` is said of a run that is revoked.
 
     A run that was asked to stop ends REVOKED, whatever its last stage gave. A run that is over stays as it
     ended. Raises RunRefused if there is no such run any more (the job was deleted, or started again).
@@ -190,7 +194,8 @@ async def close(db: Connection, closing: Closing) -> Status:
     row = await one(db, _LOCK_STATE, {"job_id": job_id})
     if row is None or row["run"] != run:
         raise RunRefused(job_id, f"run {run} is gone")
-    if row["status"] not in (Status.STARTED, Status.CANCELING):
+    open_states = (Status.STARTED, Status.CANCELING, *((Status.PENDING,) if unclaimed else ()))
+    if row["status"] not in open_states:
         return Status(row["status"])
     status = Status.REVOKED if row["status"] == Status.CANCELING else closing.status
     said = [Line(lines.changing_status(job_id, status))]
@@ -198,6 +203,8 @@ async def close(db: Connection, closing: Closing) -> Status:
         said.insert(0, Line(lines.failed(job_id, row["name"], closing.reason or "unknown reason"), "ERROR"))
     elif status is Status.SUCCESS:
         said.append(Line(lines.finished(job_id, row["name"], status)))
+    elif remark is not None:
+        said.insert(0, Line(remark, "WARNING"))
     values = {"job_id": job_id, "run": run, "status": status, "request_id": None}
     await db.execute(_CLOSE, values | log_rows.columns(said))
     return status
