@@ -16,6 +16,7 @@ from tests.chaos.client import Client
 from tests.chaos.makers import Fields
 from tests.chaos.plan import Plan
 from tests.field import Field
+from workflows.registry import JOB_TYPES
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,13 @@ async def _over_rest(client: Client) -> dict[int, str]:
             return found
 
 
+_OF_JOBS = f"WorkflowType IN ({', '.join(repr(key) for key in JOB_TYPES)})"
+"""The sweep is no job."""
+
+
 async def _executions(temporal: Temporal) -> dict[str, list[Execution]]:
     found: dict[str, list[Execution]] = {}
-    async for each in temporal.list_workflows():
+    async for each in temporal.list_workflows(_OF_JOBS):
         status = each.status.name if each.status is not None else "UNKNOWN"
         failure = await _failure(temporal, each) if status == "FAILED" else None
         found.setdefault(each.id, []).append(Execution(each.run_id, status, failure))
@@ -142,7 +147,7 @@ async def workflows_end(temporal: Temporal, seconds: float) -> float:
     while time.monotonic() - began < seconds:
         running = [
             each
-            async for each in temporal.list_workflows('ExecutionStatus = "Running"')
+            async for each in temporal.list_workflows(f'{_OF_JOBS} AND ExecutionStatus = "Running"')
             if each.status is WorkflowExecutionStatus.RUNNING
         ]
         if not running:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
-from api.routes.jobs import Jobs
 from tests.chaos import makers
 from tests.chaos.makers import MAKERS, Work
 from workflows.registry import JOB_TYPES
@@ -26,8 +25,7 @@ class Kind(StrEnum):
     PROBE = "probe after a fault"
 
 
-CAN_PAUSE = hasattr(Jobs, "pause")
-DRAWN = tuple(kind for kind in Kind if kind is not Kind.PROBE and (CAN_PAUSE or kind is not Kind.PAUSED))
+DRAWN = tuple(kind for kind in Kind if kind is not Kind.PROBE)
 """Kinds of which there is at least one job of each type."""
 WEIGHTS = {Kind.PLAIN: 4, Kind.CANCELLED_SOMETIME: 3, Kind.PROGRAM: 2, Kind.RETRIED: 2, Kind.PAUSED: 2}
 """How often a kind is drawn; once if it is not named."""

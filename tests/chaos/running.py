@@ -65,7 +65,7 @@ async def run(plan: Plan, folder: Path, say: Say) -> Report:
     async with scene(plan, folder / "undisturbed") as calm:
         before = await facts_of.effects(plan, calm.field, calm.workload.fields)
         await _undisturbed(calm.workload)
-        reference = (await _outcome(calm, before)).facts
+        reference = (await _outcome(calm, before, fence=0)).facts
     undisturbed = time.monotonic() - began
     calm_plan = Plan(plan.seed, plan.seconds, tuple(wish.calm for wish in plan.wishes), ())
     findings = [
@@ -79,7 +79,7 @@ async def run(plan: Plan, folder: Path, say: Say) -> Report:
         await _disturbed(plan, scene_.workload, faults)
         await scene_.platform.all_up()
         say("all faults are over; waiting for quiet")
-        outcome = await _outcome(scene_, before)
+        outcome = await _outcome(scene_, before, fence=FENCE)
         ended = scene_.platform.ended_by_themselves
     findings += Audit(plan, outcome.facts, reference).findings()
     return report.make(
@@ -109,6 +109,7 @@ async def scene(plan: Plan, folder: Path) -> AsyncIterator[Scene]:
             temporal = await connect(platform.settings)
             workload = Workload(plan, client, temporal, platform.settings.task_queue)
             await workload.prepare(field)
+            logger.info("%s: all jobs are made", folder.name)
             yield Scene(platform, field, client, temporal, workload)
 
 
@@ -151,13 +152,15 @@ async def _disturbed(plan: Plan, workload: Workload, faults: Faults) -> None:
         group.create_task(disturb())
 
 
-async def _outcome(scene: Scene, before: dict[int, str]) -> Outcome:
-    """Wait for quiet, see that it stays quiet, and gather what there is."""
+async def _outcome(scene: Scene, before: dict[int, str], *, fence: float) -> Outcome:
+    """Wait for quiet, see that it stays quiet for so many seconds, and gather what there is."""
     workload = scene.workload
+    logger.info("waiting until all is over")
     quiet = await facts_of.jobs_end(scene.field, len(workload.plan.wishes), STUCK_AFTER)
+    logger.info("all is over, after %.1f s", quiet)
     first = await facts_of.fingerprint(scene.field)
     closed, _ = await asyncio.gather(
-        facts_of.workflows_end(scene.temporal, WORKFLOWS_END_AFTER), asyncio.sleep(FENCE)
+        facts_of.workflows_end(scene.temporal, WORKFLOWS_END_AFTER), asyncio.sleep(fence)
     )
     last = await facts_of.fingerprint(scene.field)
     facts = Facts(

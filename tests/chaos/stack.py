@@ -85,10 +85,11 @@ class Kept:
                 await asyncio.sleep(BY_ITSELF)
                 await self._in_thread(self._begin)
 
-    async def stop(self) -> None:
+    async def stop(self, *, gently: bool = True) -> None:
+        """End it for good; what it keeps in files is as it should be if it is done gently."""
         child = self._child()
         if child is not None:
-            await self._in_thread(lambda: child.stop(seconds=10))
+            await self._in_thread(child.stop if gently else child.kill)
         self._thread.shutdown()
 
 
@@ -179,7 +180,7 @@ async def _add(
     child = make(platform, number, own)
     process = Kept(child.name, child.start, lambda: child)
     platform.processes.setdefault(name, []).append(process)
-    cleaning.push_async_callback(process.stop)
+    cleaning.push_async_callback(process.stop, gently=False)
     return process
 
 

@@ -111,11 +111,13 @@ class Workload:
     async def _pause(self, wish: Wish) -> None:
         await self._post(wish, "run")
         await asyncio.sleep(wish.moment)
-        for action in ("pause", "resume"):
-            job = await self._post(wish, action)
-            if job["status"] not in set(Status) or (action == "resume" and job["paused_at"] is not None):
-                raise Refused(f"{action}: {job['status']}, paused_at {job['paused_at']}")
-            await asyncio.sleep(wish.hold if action == "pause" else 0)
+        paused = await self._post(wish, "pause")
+        if (paused["paused_at"] is not None) != (paused["status"] in ("PENDING", "STARTED")):
+            raise Refused(f"pause: {paused['status']}, paused_at {paused['paused_at']}")
+        await asyncio.sleep(wish.hold)
+        resumed = await self._post(wish, "resume")
+        if resumed["paused_at"] is not None:
+            raise Refused(f"resume: {resumed['status']}, paused_at {resumed['paused_at']}")
 
     async def _start_by_program(self, wish: Wish) -> None:
         deadline = time.monotonic() + LONGEST
