@@ -75,23 +75,3 @@ async def test_a_statement_is_given_up_when_the_server_is_silent(
         # what was given up has not come back to the pool
         for _ in range(5):
             assert await all_answered()
-
-
-async def test_who_is_told_to_stop_does_not_wait_for_a_silent_server(settings: Settings) -> None:
-    async with watched(settings, Watch(silence=1, reply=0.5)) as (database, way):
-        sent = asyncio.Event()
-
-        async def hang() -> None:
-            async with database.transaction() as db:
-                await db.execute("SELECT 1")
-                way.freeze()
-                asyncio.get_running_loop().call_soon(sent.set)
-                await db.execute("SELECT 2")
-
-        hanging = asyncio.create_task(hang())
-        await sent.wait()
-        hanging.cancel()
-        began = time.monotonic()
-        with pytest.raises(asyncio.CancelledError):
-            await hanging
-        assert time.monotonic() - began < 15
