@@ -12,6 +12,7 @@ COPY api api
 COPY commands commands
 COPY db db
 COPY embedded embedded
+COPY executions executions
 COPY jobs jobs
 COPY monitoring monitoring
 COPY workflows workflows

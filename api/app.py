@@ -25,7 +25,6 @@ from api.errors import (
     answer_unavailable,
     answer_unforeseen,
 )
-from api.launcher import Launcher
 from api.links import PREFIX
 from api.platform import Platform
 from api.routes import (
@@ -43,6 +42,7 @@ from api.routes import (
 from config import Settings
 from db.connections import Database
 from db.watching import Watch
+from executions.launcher import Launcher
 from temporal_client import connect
 
 PATIENCE = 2.0

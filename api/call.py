@@ -32,7 +32,7 @@ REPLAYED = "Idempotency-Replayed"
 """Header of an answer that was given before."""
 
 
-Then = Callable[[], Awaitable[None]]
+Then = Callable[[], Awaitable[object]]
 """What is done once a transaction is committed."""
 
 

@@ -12,10 +12,10 @@ from datetime import timedelta
 
 from psycopg import Error as DatabaseError
 
-from api.launcher import Launcher, words
 from db import idempotency_rows, job_rows, run_rows, user_rows
 from db.connections import Database
 from db.job_rows import Waiting
+from executions.launcher import Launcher, words
 from jobs.errors import JobError
 from jobs.runs import Closing
 from jobs.status import Status
@@ -70,7 +70,7 @@ class Courier:
 
     async def _carry(self, waiting: Waiting) -> None:
         if waiting.status is Status.PENDING:
-            if await self.launcher.start(waiting.launch):
+            if await self.launcher.start(waiting.launch, insist=True):
                 async with self.database.transaction() as db:
                     await job_rows.mark_launched(db, waiting.launch.job_id, waiting.launch.run)
         else:

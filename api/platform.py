@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from api.counting import Counts
-from api.launcher import Launcher
 from db import project_rows
 from db.connections import Database
+from executions.launcher import Launcher
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("activities", "api", "db", "embedded", "jobs", "monitoring", "workflows")
+PACKAGES = ("activities", "api", "db", "embedded", "executions", "jobs", "monitoring", "workflows")
 ENTRY_POINTS = {"api/__main__.py", "api/app.py", "db/migrations/env.py"}
 
 

@@ -13,6 +13,8 @@ Out = TypeVar("Out")
 CLAIM = "claim_run"
 REPORT = "report_stage"
 CLOSE = "close_run"
+LOOK = "look"
+"""Signal: the run was paused or is so no more; its row says which."""
 
 UNTIL_DONE = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10))
 

@@ -10,10 +10,10 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from api.launcher import Launcher
 from config import Settings
 from db import job_rows, stage_rows
 from db.connections import Database, one, value
+from executions.launcher import Launcher
 from jobs.errors import RunEnded
 from jobs.runs import JobRequest
 from jobs.stages import StageSnapshot
