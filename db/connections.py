@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
-from db.watching import SYSTEM_LIMITS, Watch, WatchedConnection
+from db.watching import SERVER_OPTIONS, SYSTEM_LIMITS, Watch, WatchedConnection
 
 Row = dict[str, Any]
 Connection = WatchedConnection
@@ -71,7 +71,7 @@ class Database:
                 "application_name": name,
                 "connect_timeout": 5,
                 **SYSTEM_LIMITS,
-                **({"options": options} if options else {}),
+                "options": f"{SERVER_OPTIONS} {options}",
                 # each statement is planned once a connection: all of ours come again and again
                 "prepare_threshold": 0,
             },

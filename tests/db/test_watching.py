@@ -75,3 +75,27 @@ async def test_a_statement_is_given_up_when_the_server_is_silent(
         # what was given up has not come back to the pool
         for _ in range(5):
             assert await all_answered()
+
+
+async def test_what_a_process_held_that_is_gone_is_free_before_its_statement_would_have_ended(
+    settings: Settings, database: Database
+) -> None:
+    async with watched(settings, Watch(silence=60, reply=1)) as (far, way):
+
+        async def hold() -> None:
+            async with far.transaction() as db:
+                await db.execute("SELECT pg_advisory_xact_lock(42), pg_sleep(120)")
+
+        async def held() -> bool:
+            async with database.transaction() as db:
+                return not await value(db, "SELECT pg_try_advisory_xact_lock(42)", {})
+
+        async def free() -> bool:
+            return not await held()
+
+        holding = asyncio.create_task(hold())
+        await until(held, "the lock")
+        await way.cut()
+        with pytest.raises(OperationalError):
+            await holding
+        await until(free, "the end of the lock", seconds=20)

@@ -104,7 +104,9 @@ async def written_of(field: Field, job_id: int) -> list[Row]:
     """Everything that is written about a job: to compare with later."""
     rows = await field.read("SELECT * FROM jobs WHERE id = %(job_id)s", job_id=job_id)
     for table in ("job_stages", "job_logs"):
-        rows += await field.read(f"SELECT * FROM {table} WHERE job_id = %(job_id)s ORDER BY 1, 2", job_id=job_id)
+        rows += await field.read(
+            f"SELECT * FROM {table} WHERE job_id = %(job_id)s ORDER BY 1, 2", job_id=job_id
+        )
     return rows
 
 

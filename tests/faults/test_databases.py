@@ -35,7 +35,9 @@ LONGEST_ANSWER = 9.0
 
 
 @asynccontextmanager
-async def own_postgres(tmp_path: Path, settings: Settings) -> AsyncIterator[tuple[EmbeddedPostgres, Settings]]:
+async def own_postgres(
+    tmp_path: Path, settings: Settings
+) -> AsyncIterator[tuple[EmbeddedPostgres, Settings]]:
     """A PostgreSQL of this test alone, to stop and to kill, and the settings of processes that use it."""
     server = EmbeddedPostgres(tmp_path / "postgres", tmp_path / "postgres.log", {"fsync": "off"})
     server.start(0)
@@ -44,7 +46,7 @@ async def own_postgres(tmp_path: Path, settings: Settings) -> AsyncIterator[tupl
         schema.create_database(url)
         schema.migrate(url)
         mine = settings.model_copy(update={"database_url": url})
-        async with Database(url, size=1, name="tests") as database, database.transaction() as db:
+        async with Database(url, size=2, name="tests") as database, database.transaction() as db:
             # all tests share a Temporal namespace, where workflows are named by the ids of their jobs
             await db.execute(f"ALTER TABLE jobs ALTER id RESTART WITH {time.time_ns() // 10**6}")
         yield server, mine
@@ -202,7 +204,7 @@ async def test_connections_that_the_server_closed_in_a_quiet_hour_cost_no_reques
 async def test_a_database_that_only_reads_is_a_503_for_who_writes(
     settings: Settings, field: Field, admin: Person
 ) -> None:
-    project_id, set_id = await field.small_set()
+    project_id = await field.project()
     name = settings.database_url.rpartition("/")[2]
     async with field.database.transaction() as db:
         # as a standby answers after a fail-over, until the address leads to the new primary
@@ -236,7 +238,9 @@ async def test_a_worker_gets_over_a_database_that_is_away_in_the_middle_of_its_w
                 way.freeze()
             waiting = (await make_job(client, project_id, set_id))["id"]
             await asyncio.sleep(17)  # which is the fault, not a wait for something
-            states = [(await client.get(f"/jobs/{each}/")).json()["status"] for each in (delaying, working_on)]
+            states = [
+                (await client.get(f"/jobs/{each}/")).json()["status"] for each in (delaying, working_on)
+            ]
             assert states == ["STARTED", "STARTED"]
         await way.open()
         jobs = [await job_in(client, each, seconds=90) for each in (working_on, waiting, delaying)]
@@ -253,7 +257,9 @@ async def test_jobs_go_on_when_the_database_restarts_or_is_killed(
     settings: Settings, tmp_path: Path, end: str
 ) -> None:
     async with own_postgres(tmp_path, settings) as (server, mine), AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(mine.database_url, size=2, name="tests", check=True))
+        database = await stack.enter_async_context(
+            Database(mine.database_url, size=2, name="tests", check=True)
+        )
         field = Field(database)
         admin = await field.person("admin@example.org", superuser=True)
         project_id, set_id = await field.small_set()
