@@ -53,7 +53,12 @@ class WatchedConnection(AsyncConnection[dict[str, Any]]):
     watch: Watch | None = None
     _examination: asyncio.Task[None] | None = None
 
-    async def wait(self, gen: PQGen[Out], interval: float = 0.1, timeout: float | None = None) -> Out:
+    async def wait(
+        self,
+        gen: PQGen[Out],
+        interval: float = 0.1,
+        timeout: float | None = None,  # noqa: ASYNC109 (psycopg's own name)
+    ) -> Out:
         """What each statement waits by. A timer costs it a microsecond."""
         watch = self.watch
         if watch is None:

@@ -31,9 +31,8 @@ async def ask(database: Database) -> int:
 
 
 async def test_a_statement_that_takes_long_is_waited_for(settings: Settings) -> None:
-    async with watched(settings, Watch(silence=0.3, reply=2)) as (database, _):
-        async with database.transaction() as db:
-            assert await value(db, "SELECT 1 + length(pg_sleep(2)::text)", {}) == 1
+    async with watched(settings, Watch(silence=0.3, reply=2)) as (database, _), database.transaction() as db:
+        assert await value(db, "SELECT 1 + length(pg_sleep(2)::text)", {}) == 1
 
 
 async def test_a_statement_that_takes_longer_than_any_may_is_given_up(settings: Settings) -> None:
@@ -53,12 +52,16 @@ async def test_a_statement_is_given_up_when_the_server_is_silent(
     async with watched(settings, Watch(silence=0.5, reply=0.5)) as (database, way):
         assert await ask(database) == 1
         opened = database.transaction if in_transaction else database.single_statements
-        with pytest.raises(OperationalError):
+
+        async def fall_silent() -> None:
             async with opened() as db:
                 await db.execute("SELECT 1")
                 way.freeze()
-                began = time.monotonic()
                 await db.execute("SELECT 2")
+
+        began = time.monotonic()
+        with pytest.raises(OperationalError):
+            await fall_silent()
         assert time.monotonic() - began < 10
         with pytest.raises(OperationalError):
             await ask(database)
