@@ -12,12 +12,15 @@ from typing import Any, TypeVar
 
 import uvloop
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.registry import activities
 from activities.resources import Resources
 from config import Settings
 from db.connections import Database
+from db.notifications import Notifications
+from executions.schedule import ensure
 from jobs.stages import JOBS_QUEUE
 from temporal_client import connect_once_reachable
 from workflows.registry import WORKFLOWS
@@ -66,11 +69,20 @@ async def working(settings: Settings, client: Client | None = None) -> AsyncIter
     async with Database(
         settings.database_url, size=pool, name="nightjar worker", patience=PATIENCE, check=True
     ) as database:
-        workers = build_workers(settings, client, Resources(database))
-        async with AsyncExitStack() as running:
-            for worker in workers:
-                await running.enter_async_context(worker)
-            yield workers
+        resources = Resources(database)
+        workers = build_workers(settings, client, resources)
+        notifications = Notifications(settings.database_url, "nightjar worker: news")
+        news = asyncio.create_task(resources.watch.follow(notifications))
+        try:
+            async with AsyncExitStack() as running:
+                for worker in workers:
+                    await running.enter_async_context(worker)
+                if settings.sweep_every:
+                    await ensure(client, settings.task_queue, timedelta(seconds=settings.sweep_every))
+                yield workers
+        finally:
+            news.cancel()
+            await asyncio.gather(news, return_exceptions=True)
 
 
 async def work(settings: Settings) -> None:
@@ -89,9 +101,9 @@ async def work(settings: Settings) -> None:
                 await stop.wait()
                 logger.info("stopping")
                 return
-        except RuntimeError as error:
-            # what the SDK raises for a Temporal that answers, and refuses the worker or cannot serve it yet
-            logger.error("the worker was refused: %s; trying again in %.0f s", error, PAUSE)
+        except (RuntimeError, RPCError) as error:
+            # Temporal answered a moment ago, and went away or refused the worker
+            logger.error("cannot work: %s; trying again in %.0f s", error, PAUSE)
         await _unless(stop, asyncio.sleep(PAUSE))
 
 
