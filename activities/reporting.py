@@ -222,7 +222,7 @@ async def reporting(
     The body goes on where the row's cursor says. Errors leave as what Temporal must know of them: whether
     trying again can help.
     """
-    with for_temporal(), resources.watch.on(payload.job_id) as news:
+    with for_temporal(), resources.news.on(payload.job_id) as news:
         report = await _started(resources, stage, payload)
         keeping = asyncio.create_task(_keep(report, news, body=current_task()))
         try:
