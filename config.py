@@ -50,3 +50,6 @@ class Settings(BaseSettings):
     shutdown_grace: float = Field(
         20.0, ge=0, description="Seconds that a stopping worker lets activities finish."
     )
+    sweep_every: float = Field(
+        30.0, ge=0, description="Seconds between two sweeps; 0 leaves their Schedule as it is, or away."
+    )

@@ -17,6 +17,8 @@ from activities.registry import activities
 from activities.resources import Resources
 from config import Settings
 from db.connections import Database
+from db.notifications import Notifications
+from executions.schedule import ensure
 from jobs.stages import JOBS_QUEUE
 from temporal_client import connect
 from workflows.registry import WORKFLOWS
@@ -53,11 +55,20 @@ async def working(settings: Settings) -> AsyncIterator[Sequence[Worker]]:
     pool = max(settings.database_pool, 2 * settings.max_concurrent_activities)
     client = await connect(settings)
     async with Database(settings.database_url, size=pool, name="nightjar worker", check=True) as database:
-        workers = build_workers(settings, client, Resources(database))
-        async with AsyncExitStack() as running:
-            for worker in workers:
-                await running.enter_async_context(worker)
-            yield workers
+        resources = Resources(database)
+        workers = build_workers(settings, client, resources)
+        notifications = Notifications(settings.database_url, "nightjar worker: news")
+        news = asyncio.create_task(resources.watch.follow(notifications))
+        try:
+            async with AsyncExitStack() as running:
+                for worker in workers:
+                    await running.enter_async_context(worker)
+                if settings.sweep_every:
+                    await ensure(client, settings.task_queue, timedelta(seconds=settings.sweep_every))
+                yield workers
+        finally:
+            news.cancel()
+            await asyncio.gather(news, return_exceptions=True)
 
 
 async def work(settings: Settings) -> None:

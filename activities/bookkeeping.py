@@ -1,16 +1,18 @@
 """The record of a run: claimed, reported on, closed. Local activities of every workflow."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from temporalio import activity
 
 from activities.reporting import for_temporal
 from activities.resources import Resources
-from db import run_rows, stage_rows
+from db import job_rows, run_rows, stage_rows
 from db.log_rows import Line
 from db.run_rows import Execution
-from jobs.runs import ClaimedRun, Closing, JobRequest, JobResult, StageReport
+from jobs.errors import JobNotFound
+from jobs.runs import ClaimedRun, Closing, JobRequest, JobResult, PauseWord, StageReport
 from jobs.status import Status
 from workflows import bookkeeping
 from workflows.registry import JOB_TYPES
@@ -42,6 +44,16 @@ class Bookkeeping:
             async with self.database.transaction() as db:
                 await stage_rows.report(db, report.job_id, report.run, report.snapshot, lines)
 
+    @activity.defn(name=bookkeeping.CHANGE_PAUSE)
+    async def change_pause(self, word: PauseWord) -> bool:
+        with for_temporal(patient=True):
+            async with self.database.transaction() as db:
+                if word.pause is not None:
+                    with suppress(JobNotFound):  # deleted: there is nothing to pause
+                        asked = await job_rows.ask_to_pause(db, word.job_id, pause=word.pause, run=word.run)
+                        await job_rows.mark_pause_told(db, word.job_id, asked.asked_at)
+                return await run_rows.is_paused(db, word.job_id, word.run)
+
     @activity.defn(name=bookkeeping.CLOSE)
     async def close_run(self, closing: Closing) -> JobResult:
         with for_temporal(patient=True):
@@ -57,4 +69,4 @@ class Bookkeeping:
 
 def activities(resources: Resources) -> list[Callable[..., Any]]:
     keeper = Bookkeeping(resources)
-    return [keeper.claim_run, keeper.report_stage, keeper.close_run]
+    return [keeper.claim_run, keeper.report_stage, keeper.change_pause, keeper.close_run]

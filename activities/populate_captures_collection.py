@@ -17,18 +17,18 @@ class PopulateCapturesCollection:
     """Carries out the one stage of the job."""
 
     def __init__(self, resources: Resources) -> None:
-        self.database = resources.database
+        self.resources = resources
 
     @implements(POPULATE)
     async def populate(self, run: ClaimedRun) -> None:
-        async with reporting(self.database, POPULATE, run) as report:
+        async with reporting(self.resources, POPULATE, run) as report:
             if report.finished:
                 return
             if run.source_image_collection_id is None:
                 raise MissingInput("source image collection", "source_image_collection_id")
             report.progress(0.1)
             report.set("Captures added", 0)
-            async with self.database.single_statements() as db:
+            async with self.resources.database.single_statements() as db:
                 chosen_set = await capture_set_rows.get(db, run.source_image_collection_id)
             report.log(f"Populating source image collection {chosen_set}")
             try:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from activities import bookkeeping, populate_captures_collection
+from activities import bookkeeping, populate_captures_collection, sweep
 from activities.resources import Resources
 
 
@@ -11,5 +11,6 @@ def activities(resources: Resources) -> list[Callable[..., Any]]:
     """All activities, bound to what they work with."""
     return [
         *bookkeeping.activities(resources),
+        *sweep.activities(resources),
         *populate_captures_collection.activities(resources),
     ]

@@ -22,10 +22,11 @@ from psycopg import (
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.resources import Resources
 from db import stage_rows
-from db.connections import Connection, Database
+from db.connections import Connection
 from db.log_rows import Line
-from jobs.errors import JobError, RunEnded
+from jobs.errors import AttemptSuperseded, JobError, RunPaused
 from jobs.stages import Stage, StageSnapshot
 from jobs.status import Status
 
@@ -48,7 +49,9 @@ ATTEMPTS_AT_THE_UNEXPECTED = 3
 
 # psycopg: connections, deadlocks, resources, time-outs, a server that has become read-only; a pool without a free
 # connection is one of them
-TRANSIENT = (OperationalError, InterfaceError, InternalError, ConnectionError, TimeoutError)
+OUT_OF_REACH = (OperationalError, InterfaceError, InternalError, ConnectionError, TimeoutError)
+# an attempt that was superseded is over for Temporal too, or else the one which took its place is
+TRANSIENT = (*OUT_OF_REACH, AttemptSuperseded)
 FINAL = (JobError, DataError, IntegrityError, NotSupportedError)
 """What trying again cannot mend. A statement that does not fit the schema is neither: a migration may be under way."""
 
@@ -74,13 +77,18 @@ class StageReporter:
     by the run: once it is over, the next write raises RunEnded.
     """
 
-    def __init__(self, database: Database, payload: RunPayload, stage: StageSnapshot) -> None:
-        self.database = database
+    def __init__(
+        self, resources: Resources, payload: RunPayload, begun: stage_rows.Begun, attempt: str
+    ) -> None:
+        self.database = resources.database
         self.job_id = payload.job_id
         self.run = payload.run
-        self.stage = stage
-        self.cursor: dict[str, Any] | None = None
+        self.attempt = attempt
+        self.stage = begun.stage
+        self.cursor: dict[str, Any] | None = begun.cursor
         """Where to go on; written by the next effect, and by nothing else."""
+        self.paused = begun.paused
+        """Whether the run was paused when last heard of."""
         self._lines: list[Line] = []
         self._changed = True
         self._beaten_at = time.monotonic()
@@ -92,6 +100,11 @@ class StageReporter:
     def finished(self) -> bool:
         """True if an attempt before this one did the whole stage, and only its answer was lost."""
         return self.stage.status is Status.SUCCESS
+
+    def stop_if_paused(self) -> None:
+        """Raises RunPaused if no new work is to be begun now. Every effect begins with this question."""
+        if self.paused:
+            raise RunPaused(self.job_id, self.run)
 
     def progress(self, fraction: float) -> None:
         """Say how far the stage is, from 0 to 1; it never goes back."""
@@ -123,6 +136,11 @@ class StageReporter:
         self._beaten_at = time.monotonic()
         activity.heartbeat(asdict(self.stage), self.cursor)
 
+    async def look(self) -> None:
+        """Learn whether the run is paused; raises RunEnded or AttemptSuperseded if this attempt may work no more."""
+        async with self.database.single_statements() as db:
+            self.paused = await stage_rows.standing(db, self.job_id, self.run, self.stage.key, self.attempt)
+
     async def write(self) -> None:
         """Write what was noted, if anything was; of an effect under way only what was so before it."""
         async with self._writing:
@@ -141,8 +159,10 @@ class StageReporter:
         """A transaction for an effect of the stage, which also commits how far the stage is then.
 
         So what is done and the record of it are one: an attempt that is made again finds both or neither. With
-        `last` the stage is over with it. Raises RunEnded, and undoes the effect, if the run is over.
+        `last` the stage is over with it. Raises RunEnded or AttemptSuperseded, and undoes the effect, if the run is
+        over or another attempt has begun; RunPaused, before anything is done, if the run is paused.
         """
+        self.stop_if_paused()
         before = replace(self.stage, params=[replace(param) for param in self.stage.params])
         cursor_before = self.cursor
         self._before_effect = before
@@ -174,7 +194,9 @@ class StageReporter:
         lines: Sequence[Line],
         cursor: dict[str, Any] | None = None,
     ) -> None:
-        await stage_rows.report(db, self.job_id, self.run, stage, lines, cursor)
+        self.paused = await stage_rows.report(
+            db, self.job_id, self.run, stage, lines, cursor, attempt=self.attempt
+        )
 
     def _take_lines(self) -> list[Line]:
         lines, self._lines, self._changed = self._lines, [], False
@@ -193,16 +215,16 @@ class StageReporter:
 
 @asynccontextmanager
 async def reporting(
-    database: Database, stage: Stage[Any, Any], payload: RunPayload
+    resources: Resources, stage: Stage[Any, Any], payload: RunPayload
 ) -> AsyncIterator[StageReporter]:
     """Keep the row of a stage, Temporal and the job's log true while the body does the stage's work.
 
     The body goes on where the row's cursor says. Errors leave as what Temporal must know of them: whether
     trying again can help.
     """
-    with for_temporal():
-        report = await _started(database, stage, payload)
-        keeping = asyncio.create_task(_keep(report, body=current_task()))
+    with for_temporal(), resources.watch.on(payload.job_id) as news:
+        report = await _started(resources, stage, payload)
+        keeping = asyncio.create_task(_keep(report, news, body=current_task()))
         try:
             yield report
             await report.finish()
@@ -213,7 +235,8 @@ async def reporting(
                 raise reason from error
             await _last_words(report)
             raise
-        except Exception:
+        except Exception as error:
+            _say_why(report, error)
             await _last_words(report)
             raise
         finally:
@@ -241,20 +264,32 @@ def for_temporal(*, patient: bool = False) -> Iterator[None]:
         raise ApplicationError(f"{name}: {reason}", type=name, non_retryable=given_up) from error
 
 
-async def _started(database: Database, stage: Stage[Any, Any], payload: RunPayload) -> StageReporter:
-    async with database.single_statements() as db:
-        found = await stage_rows.get(db, payload.job_id, stage.key)
-    if found is None:
-        raise RunEnded(payload.job_id, payload.run)
-    snapshot, cursor = found
-    report = StageReporter(database, payload, snapshot)
-    report.cursor = cursor
+async def _started(resources: Resources, stage: Stage[Any, Any], payload: RunPayload) -> StageReporter:
+    info = activity.info()
+    attempt = f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}"
+    async with resources.database.single_statements() as db:
+        begun = await stage_rows.begin(db, payload.job_id, payload.run, stage.key, attempt)
+    report = StageReporter(resources, payload, begun, attempt)
     if report.finished:
         return report
-    if activity.info().attempt > 1 or cursor is not None:
-        report.log(f"Going on with stage {stage.key}, attempt {activity.info().attempt}", "WARNING")
-    report.stage.status = Status.STARTED
+    if info.attempt > 1 or report.cursor is not None:
+        report.log(f"Going on with stage {stage.key}, attempt {info.attempt}{_failed_before()}", "WARNING")
+    report.stop_if_paused()
     return report
+
+
+def _failed_before() -> str:
+    """Why the attempt before failed, if it lived to say so: its last heartbeat has it."""
+    details = activity.info().heartbeat_details
+    return f", after: {details[2]}" if len(details) > 2 and details[2] else ""
+
+
+def _say_why(report: StageReporter, error: Exception) -> None:
+    """Leave the next attempt a word of what went wrong: this one may have no database to write it to."""
+    if isinstance(error, OUT_OF_REACH):
+        activity.heartbeat(
+            asdict(report.stage), report.cursor, f"{type(error).__name__}: {first_line(error)}"
+        )
 
 
 def current_task() -> asyncio.Task[Any]:
@@ -263,20 +298,24 @@ def current_task() -> asyncio.Task[Any]:
     return task
 
 
-async def _keep(report: StageReporter, body: asyncio.Task[Any]) -> None:
+async def _keep(report: StageReporter, news: asyncio.Event, body: asyncio.Task[Any]) -> None:
     """Beat, write and tell the workflow from time to time, however long one step of the body takes.
 
-    Stops the body and raises once the run turns out to be over, or what was noted cannot be written at all.
+    Stops the body and raises once the run turns out to be over, another attempt has taken the stage, or what was
+    noted cannot be written at all.
     """
     began = time.monotonic()
     next_telling = FIRST_TELLING
     while True:
-        await asyncio.sleep(SECONDS_BETWEEN_BEATS)
+        heard = await _heard(news)
         report.beat()
         # a database out of reach now is no reason to end: what was noted is written later, or by the next attempt
         try:
-            await report.write()
-        except TRANSIENT as error:
+            if heard:
+                await report.look()
+            else:
+                await report.write()
+        except OUT_OF_REACH as error:
             activity.logger.warning("cannot write how far the stage is: %s", first_line(error))
         except Exception:
             body.cancel()
@@ -285,6 +324,17 @@ async def _keep(report: StageReporter, body: asyncio.Task[Any]) -> None:
         if passed >= next_telling:
             next_telling = min(passed * 2, passed + LONGEST_BETWEEN_TELLINGS)
             await _tell_workflow(report)
+
+
+async def _heard(news: asyncio.Event) -> bool:
+    """Whether there was news before it was time for the next beat."""
+    try:
+        async with asyncio.timeout(SECONDS_BETWEEN_BEATS):
+            await news.wait()
+    except TimeoutError:
+        return False
+    news.clear()
+    return True
 
 
 async def _tell_workflow(report: StageReporter) -> None:

@@ -1,12 +1,15 @@
-"""What activities work with, opened once by the worker."""
+"""What activities work with, made once by the worker."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from activities.watching import Watch
 from db.connections import Database
 
 
 @dataclass(frozen=True)
 class Resources:
-    """Connections and clients, shared by all activities of a worker."""
+    """Given to every class of activities."""
 
     database: Database
+    watch: Watch = field(default_factory=Watch)
+    """Who wants to know at once what happens to a job."""

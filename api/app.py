@@ -91,16 +91,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             options=TIME_LIMITS,
         ) as database:
             launcher = Launcher(temporal, chosen.task_queue)
-            app.state.platform = Platform(database, launcher, chosen.time_zone, chosen.login_attempts)
-            courier = asyncio.create_task(Courier(database, launcher).run())
+            courier = Courier(database, launcher)
+            app.state.platform = Platform(
+                database, launcher, courier, chosen.time_zone, chosen.login_attempts
+            )
+            rounds = asyncio.create_task(courier.run())
             # what was loaded by now stays for good: the collector need not look at it again
             gc.freeze()
             try:
                 yield
             finally:
-                courier.cancel()
+                rounds.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
-                    await courier
+                    await rounds
 
     app = FastAPI(
         title="Nightjar",

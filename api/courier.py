@@ -1,4 +1,4 @@
-"""Carries to Temporal what a request could not: starts that waited for it, stops that nobody answered.
+"""Carries to Temporal what a request could not: starts and pauses that waited for it, stops that nobody answered.
 
 The rows are the outbox, so nothing is lost with the process. Any number of couriers may run: what they do is
 guarded in the database and in Temporal.
@@ -8,6 +8,7 @@ import asyncio
 import logging
 import math
 import time
+from contextlib import suppress
 from datetime import timedelta
 
 from psycopg import Error as DatabaseError
@@ -23,9 +24,9 @@ from jobs.status import Status
 logger = logging.getLogger("nightjar.courier")
 
 ROUND = timedelta(milliseconds=500)
-START_AFTER = timedelta(seconds=2.5)
+START_AFTER = timedelta(seconds=1.5)
 """A little longer than the request itself tries."""
-STOP_AFTER = timedelta(seconds=1.2)
+STOP_AFTER = timedelta(milliseconds=500)
 """A worker that lives closes a cancelled run in a fraction of this."""
 MOST_AT_ONCE = 100
 TIDY_EVERY = timedelta(minutes=10)
@@ -38,9 +39,17 @@ class Courier:
         self.database = database
         self.launcher = launcher
         self._tidied = -math.inf
+        self._next_round = math.inf
+        self._sooner = asyncio.Event()
+
+    def come_after(self, delay: timedelta) -> None:
+        """Go a round after that time, if none is due before."""
+        self._next_round = min(self._next_round, time.monotonic() + delay.total_seconds())
+        self._sooner.set()
 
     async def run(self) -> None:
         while True:
+            self._next_round = time.monotonic() + ROUND.total_seconds()
             try:
                 await self.go_round()
                 await self.tidy()
@@ -49,7 +58,15 @@ class Courier:
             except Exception:
                 # a defect: the next round may fare better, and without a courier nothing asked for is carried
                 logger.exception("a round failed")
-            await asyncio.sleep(ROUND.total_seconds())
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Until the next round is due, which may be sooner than it was."""
+        while (rest := self._next_round - time.monotonic()) > 0:
+            self._sooner.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(rest):
+                    await self._sooner.wait()
 
     async def go_round(self) -> None:
         """One round: one cheap query if there is nothing to carry."""
@@ -69,12 +86,16 @@ class Courier:
             await user_rows.forget_old_failures(db)
 
     async def _carry(self, waiting: Waiting) -> None:
-        if waiting.status is Status.PENDING:
-            if await self.launcher.start(waiting.launch, insist=True):
-                async with self.database.transaction() as db:
-                    await job_rows.mark_launched(db, waiting.launch.job_id, waiting.launch.run)
-        else:
+        launch = waiting.launch
+        if waiting.status is Status.CANCELING:
             await self._stop(waiting)
+        elif waiting.status is Status.PENDING:
+            if await self.launcher.start(launch, insist=True):
+                async with self.database.transaction() as db:
+                    await job_rows.mark_launched(db, launch.job_id, launch.run)
+        elif await self.launcher.look(launch.workflow):
+            async with self.database.transaction() as db:
+                await job_rows.mark_pause_told(db, launch.job_id, waiting.asked_at)
 
     async def _stop(self, waiting: Waiting) -> None:
         """Close a run that no worker closes: it is fenced, so whoever still works for it writes nothing more."""

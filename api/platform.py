@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from api.counting import Counts
+from api.courier import Courier
 from db import project_rows
 from db.connections import Database
 from executions.launcher import Launcher
@@ -14,6 +15,7 @@ class Platform:
 
     database: Database
     launcher: Launcher
+    courier: Courier
     time_zone: str
     login_attempts: int = 10
     counts: Counts = field(default_factory=Counts)

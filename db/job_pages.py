@@ -11,6 +11,7 @@ JOBS = Listing(
     greatest(t.updated_at, of_job.updated_at) AT TIME ZONE %(zone)s AS updated_at,
     t.started_at AT TIME ZONE %(zone)s AS started_at,
     t.finished_at AT TIME ZONE %(zone)s AS finished_at,
+    t.paused_at AT TIME ZONE %(zone)s AS paused_at,
     extract(epoch FROM t.finished_at - t.started_at)::text AS duration,
     t.project_id, p.name AS project_name,
     t.deployment_id, d.name AS deployment_name,

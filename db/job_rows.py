@@ -6,7 +6,7 @@ themselves, so that the database settles every race.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from db import log_rows, stage_rows, writing
 from db.connections import Connection, Row, every, one, value
 from db.log_rows import Line
+from db.notifications import PAUSED, RESUMED
 from jobs import delay, lines
 from jobs.errors import JobNotFound
 from jobs.stages import StageSnapshot
@@ -125,12 +126,14 @@ class Asked:
     """False if the request found nothing to do."""
     status: Status
     """As it is now."""
+    asked_at: datetime | None = None
+    """When a pause, or its end, was asked for by this request."""
 
 
 _ASK_TO_RUN = """
 UPDATE jobs SET status = 'PENDING', run = jobs.run + 1, asked_at = now(), updated_at = now(), launched_at = NULL,
                 started_at = NULL, finished_at = NULL, result = NULL, workflow_id = NULL,
-                workflow_run_id = NULL, request_id = %(request_id)s
+                workflow_run_id = NULL, paused_at = NULL, pause_asked_at = NULL, request_id = %(request_id)s
 FROM (SELECT id, status AS was FROM jobs WHERE id = %(job_id)s FOR UPDATE) before
 WHERE jobs.id = before.id AND was NOT IN ('PENDING', 'STARTED', 'CANCELING')
 RETURNING jobs.run, jobs.name, before.was
@@ -165,7 +168,7 @@ async def ask_to_run(
 _ASK_TO_CANCEL = """
 UPDATE jobs SET status = CASE WHEN was = 'STARTED' THEN 'CANCELING' ELSE 'REVOKED' END,
                 finished_at = CASE WHEN was = 'STARTED' THEN NULL ELSE now() END,
-                asked_at = now(), updated_at = now()
+                paused_at = NULL, pause_asked_at = NULL, asked_at = now(), updated_at = now()
 FROM (SELECT id, status AS was FROM jobs WHERE id = %(job_id)s FOR UPDATE) before
 WHERE jobs.id = before.id AND was IN ('CREATED', 'PENDING', 'STARTED')
 RETURNING jobs.run, jobs.name, jobs.status, before.was,
@@ -188,6 +191,35 @@ async def ask_to_cancel(db: Connection, job_id: int, *, request_id: str | None =
     await db.execute(_NOTIFY, {"job_id": job_id})
     told = None if row["was"] == Status.CREATED else _workflow(row)
     return Asked(row["run"], told, True, status)
+
+
+# a run that no worker has claimed needs no word: the claim will find it so
+_ASK_TO_PAUSE = """
+UPDATE jobs SET paused_at = CASE WHEN CAST(%(pause)s AS boolean) THEN now() END, updated_at = now(),
+                pause_asked_at = CASE WHEN status = 'STARTED' THEN now() END
+WHERE id = %(job_id)s AND status IN ('PENDING', 'STARTED') AND (paused_at IS NULL) = CAST(%(pause)s AS boolean)
+  AND (CAST(%(run)s AS int) IS NULL OR run = %(run)s)
+RETURNING run, status, coalesce(workflow_id, 'job-' || id) AS workflow_id, workflow_run_id, updated_at,
+          pg_notify('nightjar_jobs', id || ' ' || status || ' ' || CAST(%(word)s AS text))
+"""
+
+
+async def ask_to_pause(
+    db: Connection, job_id: int, *, pause: bool, run: int | None = None, request_id: str | None = None
+) -> Asked:
+    """Have a run begin no new work, or go on; one that is over, or so already, is left alone.
+
+    With `run` only that one.
+    """
+    word = PAUSED if pause else RESUMED
+    row = await one(db, _ASK_TO_PAUSE, {"job_id": job_id, "pause": pause, "run": run, "word": word})
+    if row is None:
+        return await _unchanged(db, job_id)
+    line = Line(lines.pausing(job_id) if pause else lines.resuming(job_id))
+    await log_rows.append(db, job_id, row["run"], [line], request_id=request_id)
+    status = Status(row["status"])
+    told = _workflow(row) if status is Status.STARTED else None
+    return Asked(row["run"], told, True, status, row["updated_at"])
 
 
 async def _unchanged(db: Connection, job_id: int) -> Asked:
@@ -239,22 +271,27 @@ class Launch:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A run that was asked to start or to stop some time ago, and has not."""
+    """A run that was asked to start, to stop, or to pause or go on some time ago, and has not."""
 
     status: Status
+    """PENDING: to be started; CANCELING: to be stopped; STARTED: to be told of its pause, or its end."""
     launch: Launch
+    asked_at: datetime
+    """When the word was given that is to be carried."""
 
 
-_LAUNCH_COLUMNS = """
+LAUNCH_COLUMNS = """
 id AS job_id, run, name, job_type_key, project_id, deployment_id, workflow_run_id, request_id,
 coalesce(workflow_id, 'job-' || id) AS workflow_id
 """
-_LAUNCH = f"SELECT {_LAUNCH_COLUMNS} FROM jobs WHERE id = %(job_id)s"
+_LAUNCH = f"SELECT {LAUNCH_COLUMNS} FROM jobs WHERE id = %(job_id)s"
 _WAITING = f"""
-SELECT status, {_LAUNCH_COLUMNS} FROM jobs
+SELECT status, {LAUNCH_COLUMNS}, CASE WHEN status = 'STARTED' THEN pause_asked_at ELSE asked_at END AS word_at
+FROM jobs
 WHERE (status = 'PENDING' AND launched_at IS NULL AND asked_at < now() - CAST(%(start_after)s AS interval))
    OR (status = 'CANCELING' AND asked_at < now() - CAST(%(stop_after)s AS interval))
-ORDER BY asked_at LIMIT %(most)s
+   OR (status = 'STARTED' AND pause_asked_at < now() - CAST(%(start_after)s AS interval))
+ORDER BY word_at LIMIT %(most)s
 """
 _LAUNCHED = """
 UPDATE jobs SET launched_at = now() WHERE id = %(job_id)s AND run = %(run)s AND status = 'PENDING'
@@ -272,11 +309,24 @@ async def launch(db: Connection, job_id: int) -> Launch:
 async def waiting(
     db: Connection, *, start_after: timedelta, stop_after: timedelta, most: int
 ) -> list[Waiting]:
-    """Runs asked to start, or to stop, longer ago than that; oldest first, at most `most`."""
+    """Runs asked to start (or pause), or to stop, longer ago than that; oldest first, at most `most`."""
     values = {"start_after": start_after, "stop_after": stop_after, "most": most}
-    return [Waiting(Status(row.pop("status")), Launch(**row)) for row in await every(db, _WAITING, values)]
+    return [
+        Waiting(Status(row.pop("status")), asked_at=row.pop("word_at"), launch=Launch(**row))
+        for row in await every(db, _WAITING, values)
+    ]
 
 
 async def mark_launched(db: Connection, job_id: int, run: int) -> None:
     """Note that the workflow of a waiting run is known to Temporal."""
     await db.execute(_LAUNCHED, {"job_id": job_id, "run": run})
+
+
+_PAUSE_TOLD = """
+UPDATE jobs SET pause_asked_at = NULL WHERE id = %(job_id)s AND pause_asked_at <= %(asked_at)s
+"""
+
+
+async def mark_pause_told(db: Connection, job_id: int, asked_at: datetime | None) -> None:
+    """Note that the workflow was told to look at its row, after a pause or its end was asked for at that time."""
+    await db.execute(_PAUSE_TOLD, {"job_id": job_id, "asked_at": asked_at})

@@ -17,7 +17,7 @@ from jobs.status import Status
 
 _CLAIM_COLUMNS = """id, run, name, status, job_type_key, project_id, deployment_id, source_image_collection_id,
     source_image_single_id, pipeline_id, delay, "limit", shuffle, params, workflow_id, workflow_run_id,
-    request_id"""
+    request_id, paused_at IS NOT NULL AS paused"""
 
 
 _LOCK = f"SELECT {_CLAIM_COLUMNS} FROM jobs WHERE id = %(job_id)s FOR UPDATE"
@@ -30,6 +30,7 @@ ORDER BY workflow_run_id = %(workflow_run_id)s DESC LIMIT 1
 _CLAIM = f"""
 WITH claimed AS (
     UPDATE jobs SET status = 'STARTED', run = %(run)s, started_at = now(), finished_at = NULL, updated_at = now(),
+                    paused_at = CASE WHEN status = 'PENDING' THEN paused_at END,
                     workflow_id = %(workflow_id)s, workflow_run_id = %(workflow_run_id)s
     WHERE id = %(job_id)s
 ), cleared AS ({stage_rows.CLEAR}), seeded AS ({stage_rows.SEED}), said AS ({log_rows.APPEND})
@@ -162,13 +163,16 @@ def _claimed(row: Row, run: int) -> ClaimedRun:
         limit=row["limit"],
         shuffle=row["shuffle"],
         params=row["params"],
+        paused=row["paused"],
     )
 
 
 _LOCK_STATE = "SELECT run, status, name FROM jobs WHERE id = %(job_id)s FOR UPDATE"
 _CLOSE = f"""
 WITH closed AS (
-    UPDATE jobs SET status = %(status)s, finished_at = now(), updated_at = now() WHERE id = %(job_id)s
+    UPDATE jobs SET status = %(status)s, finished_at = now(), updated_at = now(),
+                    paused_at = NULL, pause_asked_at = NULL
+    WHERE id = %(job_id)s
 ), ended AS (
     UPDATE job_stages SET status = %(status)s, updated_at = now() WHERE job_id = %(job_id)s AND status = 'STARTED'
 ), said AS ({log_rows.APPEND})
@@ -176,8 +180,12 @@ SELECT pg_notify('nightjar_jobs', CAST(%(job_id)s AS text) || ' ' || CAST(%(stat
 """
 
 
-async def close(db: Connection, closing: Closing) -> Status:
+async def close(
+    db: Connection, closing: Closing, *, unclaimed: bool = False, remark: str | None = None
+) -> Status:
     """End a run, and the stage that was under way with it; gives the status that the run has in the end.
+
+    With `unclaimed` also one that no worker has claimed. A `remark` is said of a run that is revoked.
 
     A run that was asked to stop ends REVOKED, whatever its last stage gave. A run that is over stays as it
     ended. Raises RunRefused if there is no such run any more (the job was deleted, or started again).
@@ -186,7 +194,8 @@ async def close(db: Connection, closing: Closing) -> Status:
     row = await one(db, _LOCK_STATE, {"job_id": job_id})
     if row is None or row["run"] != run:
         raise RunRefused(job_id, f"run {run} is gone")
-    if row["status"] not in (Status.STARTED, Status.CANCELING):
+    open_states = (Status.STARTED, Status.CANCELING, *((Status.PENDING,) if unclaimed else ()))
+    if row["status"] not in open_states:
         return Status(row["status"])
     status = Status.REVOKED if row["status"] == Status.CANCELING else closing.status
     said = [Line(lines.changing_status(job_id, status))]
@@ -194,6 +203,8 @@ async def close(db: Connection, closing: Closing) -> Status:
         said.insert(0, Line(lines.failed(job_id, row["name"], closing.reason or "unknown reason"), "ERROR"))
     elif status is Status.SUCCESS:
         said.append(Line(lines.finished(job_id, row["name"], status)))
+    elif remark is not None:
+        said.insert(0, Line(remark, "WARNING"))
     values = {"job_id": job_id, "run": run, "status": status, "request_id": None}
     await db.execute(_CLOSE, values | log_rows.columns(said))
     return status
@@ -201,7 +212,7 @@ async def close(db: Connection, closing: Closing) -> Status:
 
 _SUCCEED = f"""
 WITH succeeded AS (
-    UPDATE jobs SET status = 'SUCCESS', finished_at = now(), updated_at = now()
+    UPDATE jobs SET status = 'SUCCESS', finished_at = now(), updated_at = now(), paused_at = NULL, pause_asked_at = NULL
     WHERE id = %(job_id)s AND run = %(run)s AND status = 'STARTED'
     RETURNING id, run, name, CAST(NULL AS text) AS request_id
 ), ended AS (
@@ -235,3 +246,15 @@ async def succeed(db: Connection, closing: Closing) -> list[StageSnapshot] | Non
     values = {"job_id": job_id, "run": closing.run, **log_rows.columns([Line(line) for line in said])}
     row = await one(db, _SUCCEED, values)
     return None if row is None else [stage_rows.snapshot(stage) for stage in row["stages"] or []]
+
+
+_PAUSED = """
+SELECT paused_at IS NOT NULL AS paused FROM jobs
+WHERE id = %(job_id)s AND run = %(run)s AND status IN ('STARTED', 'CANCELING')
+"""
+
+
+async def is_paused(db: Connection, job_id: int, run: int) -> bool:
+    """Whether the run is to begin no new work; one that is over is not paused."""
+    row = await one(db, _PAUSED, {"job_id": job_id, "run": run})
+    return row is not None and bool(row["paused"])

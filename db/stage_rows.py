@@ -1,14 +1,14 @@
 """Every query on the stages of jobs. None commits: whoever opened the transaction decides that."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
 
 from db import log_rows
 from db.connections import Connection, every, one
-from jobs.errors import RunEnded
+from jobs.errors import AttemptSuperseded, RunEnded
 from jobs.stages import Param, StageSnapshot
 from jobs.status import Status
 
@@ -25,7 +25,7 @@ def seeding(jobs: str) -> str:
          jsonb_to_recordset(CAST(%(stages)s AS jsonb)) AS stage (position int, key text, name text, params jsonb)
     ON CONFLICT (job_id, key) DO UPDATE
     SET position = excluded.position, name = excluded.name, params = excluded.params,
-        status = 'CREATED', progress = 0, cursor = NULL, updated_at = now()
+        status = 'CREATED', progress = 0, cursor = NULL, attempt = NULL, updated_at = now()
     """
 
 
@@ -81,36 +81,83 @@ async def get_all(db: Connection, job_id: int) -> list[StageSnapshot]:
     return [snapshot(row) for row in await every(db, _ALL, {"job_id": job_id})]
 
 
-_ONE = """
-SELECT key, name, status, progress, params, cursor FROM job_stages WHERE job_id = %(job_id)s AND key = %(key)s
+# FOR SHARE makes closing the run and working for it wait for each other: whatever commits after the run was closed
+# finds it closed
+_LIVE = """
+    SELECT id, paused_at IS NOT NULL AS paused FROM jobs
+    WHERE id = %(job_id)s AND run = %(run)s AND status = 'STARTED' FOR SHARE
+"""
+_BEGIN = f"""
+WITH live AS ({_LIVE}), begun AS (
+    UPDATE job_stages s
+    SET attempt = %(attempt)s, updated_at = clock_timestamp(),
+        status = CASE WHEN s.status = 'CREATED' AND NOT live.paused THEN 'STARTED' ELSE s.status END
+    FROM live WHERE s.job_id = live.id AND s.key = %(key)s
+    RETURNING s.key, s.name, s.status, s.progress, s.params, s.cursor, live.paused
+)
+SELECT begun.*, pg_notify('nightjar_jobs', CAST(%(job_id)s AS text) || ' STARTED') FROM begun
 """
 
 
-async def get(db: Connection, job_id: int, key: str) -> tuple[StageSnapshot, dict[str, Any] | None] | None:
-    """One stage, and the cursor that the newest committed effect left; None if the job has no such stage."""
-    row = await one(db, _ONE, {"job_id": job_id, "key": key})
-    return None if row is None else (snapshot(row), row["cursor"])
+@dataclass(frozen=True)
+class Begun:
+    """A stage as an attempt finds it."""
+
+    stage: StageSnapshot
+    cursor: dict[str, Any] | None
+    """What the newest committed effect left."""
+    paused: bool
+    """True if nothing is to be begun now."""
 
 
-# FOR SHARE makes closing the run and reporting for it wait for each other: whatever commits after the run was
-# closed finds it closed
-_REPORT = """
-WITH live AS (
-    SELECT id FROM jobs WHERE id = %(job_id)s AND run = %(run)s AND status = 'STARTED' FOR SHARE
+async def begin(db: Connection, job_id: int, run: int, key: str, attempt: str) -> Begun:
+    """Take a stage for an attempt: from now on no other attempt can write for it.
+
+    Raises RunEnded if the run is not (any more) the one being worked on.
+    """
+    row = await one(db, _BEGIN, {"job_id": job_id, "run": run, "key": key, "attempt": attempt})
+    if row is None:
+        raise RunEnded(job_id, run)
+    return Begun(snapshot(row), row["cursor"], row["paused"])
+
+
+_STANDING = """
+SELECT j.paused_at IS NOT NULL AS paused, s.attempt FROM jobs j JOIN job_stages s ON s.job_id = j.id
+WHERE j.id = %(job_id)s AND j.run = %(run)s AND j.status = 'STARTED' AND s.key = %(key)s
+"""
+
+
+async def standing(db: Connection, job_id: int, run: int, key: str, attempt: str) -> bool:
+    """Whether the run is paused; raises RunEnded or AttemptSuperseded if the attempt may work no more."""
+    row = await one(db, _STANDING, {"job_id": job_id, "run": run, "key": key})
+    if row is None:
+        raise RunEnded(job_id, run)
+    if row["attempt"] != attempt:
+        raise AttemptSuperseded(job_id, key)
+    return bool(row["paused"])
+
+
+# the stage's row is locked as it is by now: of two attempts the one that began first finds that it is no longer the one
+_REPORT = f"""
+WITH live AS ({_LIVE}), held AS (
+    SELECT s.job_id, s.key FROM job_stages s, live
+    WHERE s.job_id = live.id AND s.key = %(key)s
+      AND (CAST(%(attempt)s AS text) IS NULL OR s.attempt = %(attempt)s)
+    FOR UPDATE OF s
 ), stage AS (
     UPDATE job_stages s
     SET status = %(status)s, progress = %(progress)s, params = CAST(%(params)s AS jsonb),
         cursor = COALESCE(CAST(%(cursor)s AS jsonb), s.cursor), updated_at = clock_timestamp()
-    FROM live
-    WHERE s.job_id = live.id AND s.key = %(key)s AND s.status IN ('CREATED', 'STARTED')
+    FROM held
+    WHERE s.job_id = held.job_id AND s.key = held.key AND s.status IN ('CREATED', 'STARTED')
 ), lines AS (
     INSERT INTO job_logs (job_id, run, level, message, created_at)
-    SELECT live.id, %(run)s, line.level, line.message, line.at
-    FROM live, unnest(CAST(%(levels)s AS text[]), CAST(%(messages)s AS text[]), CAST(%(times)s AS timestamptz[]))
+    SELECT held.job_id, %(run)s, line.level, line.message, line.at
+    FROM held, unnest(CAST(%(levels)s AS text[]), CAST(%(messages)s AS text[]), CAST(%(times)s AS timestamptz[]))
                WITH ORDINALITY AS line (level, message, at, n)
     ORDER BY line.n
 )
-SELECT pg_notify('nightjar_jobs', live.id || ' STARTED') FROM live
+SELECT live.paused, (SELECT count(*) FROM held) AS held, pg_notify('nightjar_jobs', live.id || ' STARTED') FROM live
 """
 
 
@@ -121,24 +168,31 @@ async def report(
     stage: StageSnapshot,
     lines: Sequence[log_rows.Line] = (),
     cursor: Mapping[str, Any] | None = None,
-) -> None:
-    """Write how far a stage is, with new log lines, in one statement.
+    *,
+    attempt: str | None = None,
+) -> bool:
+    """Write how far a stage is, with new log lines, in one statement; gives whether the run is paused.
 
-    Raises RunEnded, and writes nothing, if the run is not (any more) the one being worked on. A stage that has
-    ended keeps how it ended.
+    Raises, and writes nothing, RunEnded if the run is not (any more) the one being worked on, AttemptSuperseded if
+    another attempt has begun since. A stage that has ended keeps how it ended. The workflow itself has no attempt.
     """
     values = {
         "job_id": job_id,
         "run": run,
         "key": stage.key,
+        "attempt": attempt,
         "status": stage.status,
         "progress": stage.progress,
         "params": orjson.dumps(_params(stage)).decode(),
         "cursor": None if cursor is None else orjson.dumps(cursor).decode(),
         **log_rows.columns(lines),
     }
-    if await one(db, _REPORT, values) is None:
+    row = await one(db, _REPORT, values)
+    if row is None:
         raise RunEnded(job_id, run)
+    if attempt is not None and not row["held"]:
+        raise AttemptSuperseded(job_id, stage.key)
+    return bool(row["paused"])
 
 
 def snapshot(row: Mapping[Any, Any]) -> StageSnapshot:

@@ -529,6 +529,10 @@ class JobRow(Base):
     """X-Request-ID of that request."""
     launched_at: Mapped[datetime | None]
     """When the courier, not the request itself, started the workflow of the newest run."""
+    paused_at: Mapped[datetime | None]
+    """Since when no new work is begun for the newest run; null unless it is paused."""
+    pause_asked_at: Mapped[datetime | None]
+    """When the newest pause, or its end, was asked for of which the workflow has not been told yet."""
 
     created_at: Mapped[datetime] = _now()
     updated_at: Mapped[datetime] = _now()
@@ -550,6 +554,13 @@ class JobRow(Base):
             "asked_at",
             postgresql_where=text("status IN ('PENDING', 'CANCELING')"),
         ),
+        Index("ix_jobs_pause_asked", "pause_asked_at", postgresql_where=text("pause_asked_at IS NOT NULL")),
+        # what the sweep walks through
+        Index(
+            "ix_jobs_active",
+            "id",
+            postgresql_where=text("status IN ('PENDING', 'STARTED', 'CANCELING')"),
+        ),
     )
 
 
@@ -569,6 +580,8 @@ class JobStageRow(Base):
     params: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     cursor: Mapped[dict[str, Any] | None]
     """Where the next attempt goes on; written in the transaction of the effect that it stands for."""
+    attempt: Mapped[str | None] = mapped_column(Text)
+    """The attempt that began last: no other may write."""
     updated_at: Mapped[datetime] = _now()
 
 

@@ -16,8 +16,8 @@ from db.job_rows import Launch, Workflow
 from executions.finding import PATIENCE, find
 from jobs.runs import JobRequest
 from jobs.stages import JOBS_QUEUE
+from workflows.board import starting_attributes
 from workflows.bookkeeping import LOOK
-from workflows.running import starting_attributes
 
 logger = logging.getLogger("nightjar.launcher")
 
@@ -106,9 +106,9 @@ class Launcher:
 
     async def cancel(self, workflow: Workflow) -> bool:
         """Ask the workflow of a run to stop: it closes the run itself. False if it was not told."""
-        return not self.away and await self._tell(
-            workflow, lambda handle: handle.cancel(rpc_timeout=PATIENCE)
-        )
+        if self.away:
+            return False
+        return await self._tell(workflow, lambda handle: handle.cancel(rpc_timeout=PATIENCE))
 
     async def terminate(self, workflow: Workflow, reason: str) -> bool:
         """End the workflow of a run that is over without it. False if it was not told."""

@@ -6,6 +6,8 @@
     - InvalidField           a value given for a field does not fit
     - RunRefused             the run asked for cannot be claimed (any more)
     - RunEnded               the run was closed while an activity still worked for it
+    - RunPaused              the run is paused: the stage goes on when it is resumed
+    - AttemptSuperseded      a later attempt at the stage has begun; this one writes nothing more
     - StageError             a stage failed in a way that no retry can mend
         - MissingInput       the job lacks something that its type needs
         - InvalidSampling    a sampling method or one of its arguments does not fit
@@ -48,6 +50,16 @@ class RunRefused(JobError):
 class RunEnded(JobError):
     def __init__(self, job_id: int, run: int) -> None:
         super().__init__(f"Run {run} of job {job_id} is over; nothing more is written for it")
+
+
+class RunPaused(JobError):
+    def __init__(self, job_id: int, run: int) -> None:
+        super().__init__(f"Run {run} of job {job_id} is paused")
+
+
+class AttemptSuperseded(JobError):
+    def __init__(self, job_id: int, stage: str) -> None:
+        super().__init__(f"A later attempt works on stage {stage} of job {job_id}")
 
 
 class StageError(JobError):

@@ -21,3 +21,11 @@ def finished(job_id: int, name: str, status: Status) -> str:
 
 def failed(job_id: int, name: str, reason: str) -> str:
     return f'Job #{job_id} "{name}" failed: {reason}'
+
+
+def pausing(job_id: int) -> str:
+    return f"Pausing job {job_id}: what is under way is finished, nothing new is begun"
+
+
+def resuming(job_id: int) -> str:
+    return f"Resuming job {job_id}"

@@ -50,6 +50,17 @@ class ClaimedRun:
     limit: int | None = None
     shuffle: bool = True
     params: dict[str, Any] | None = None
+    paused: bool = False
+    """True if it was paused before it was claimed."""
+
+
+@dataclass
+class PauseWord:
+    """That a run is to be paused, or to go on; with neither only the question whether it is paused."""
+
+    job_id: int
+    run: int
+    pause: bool | None = None
 
 
 @dataclass

@@ -67,6 +67,21 @@ def mean_progress(stages: Sequence[StageSnapshot]) -> float:
 
 
 @dataclass(frozen=True)
+class Retrying:
+    """How a stage is tried again after an error that may pass: for good, at growing intervals, unless it says less."""
+
+    first: timedelta = timedelta(seconds=1)
+    """Between the first attempt and the second."""
+    factor: float = 2.0
+    """By which the interval grows each time."""
+    longest: timedelta = timedelta(seconds=30)
+    attempts: int = 0
+    """At most so many; 0 for as many as it takes."""
+    never: tuple[str, ...] = ()
+    """Types of errors that are not tried again, besides those that activities mark so."""
+
+
+@dataclass(frozen=True)
 class Stage(Generic[In, Out]):
     """One visible step of a job type: its workflow runs it, an activity carries it out."""
 
@@ -87,6 +102,8 @@ class Stage(Generic[In, Out]):
 
     timeout: timedelta = timedelta(days=2)
     """Longest that one attempt may take."""
+
+    retrying: Retrying = Retrying()
 
     def snapshot(self) -> StageSnapshot:
         """The stage before anything has happened."""

@@ -70,6 +70,8 @@ def settings(servers: Stack, database_url: str, tmp_path: Path) -> Settings:
         database_pool=10,
         temporal_address=servers.temporal.address,
         task_queue=database_url.rpartition("/")[2],
+        # the tests of the sweep make its Schedule themselves: hundreds of them would go on to the end of the session
+        sweep_every=0,
     )
 
 

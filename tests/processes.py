@@ -21,6 +21,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "NIGHTJAR_DATABASE_URL": settings.database_url,
         "NIGHTJAR_TEMPORAL_ADDRESS": settings.temporal_address,
         "NIGHTJAR_TASK_QUEUE": settings.task_queue,
+        "NIGHTJAR_SWEEP_EVERY": str(settings.sweep_every),
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
 

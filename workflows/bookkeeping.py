@@ -6,15 +6,19 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 
-from jobs.runs import ClaimedRun, Closing, JobRequest, JobResult, StageReport
+from jobs.runs import ClaimedRun, Closing, JobRequest, JobResult, PauseWord, StageReport
 
 Out = TypeVar("Out")
 
 CLAIM = "claim_run"
 REPORT = "report_stage"
 CLOSE = "close_run"
+CHANGE_PAUSE = "change_pause"
+
 LOOK = "look"
-"""Signal: the run was paused or is so no more; its row says which."""
+"""Signal of the API: the run was paused, or is so no more; its row says which."""
+PAUSE, RESUME = "pause", "resume"
+"""Signals of people and programs that do not ask over REST; they have no payload."""
 
 UNTIL_DONE = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10))
 
@@ -39,6 +43,11 @@ async def claim(request: JobRequest) -> ClaimedRun:
 async def report(report: StageReport) -> None:
     """Show how far a stage is that the workflow itself does."""
     await _record(REPORT, report, type(None))
+
+
+async def change_pause(word: PauseWord) -> bool:
+    """Pause the run, have it go on, or only ask; gives whether it is paused now."""
+    return await _record(CHANGE_PAUSE, word, bool)
 
 
 async def close(closing: Closing) -> JobResult:

@@ -5,7 +5,7 @@ from temporalio import workflow
 from jobs.job_type import JobType
 from jobs.runs import ClaimedRun, JobRequest, JobResult
 from jobs.stages import Stage
-from workflows.running import run_job, run_stage
+from workflows.running import RunningJob, run_job
 
 POPULATE = Stage(
     "populate_captures_collection",
@@ -24,5 +24,5 @@ class PopulateCapturesCollection:
     async def run(self, request: JobRequest) -> JobResult:
         return await run_job(JOB_TYPE, request, self.populate)
 
-    async def populate(self, run: ClaimedRun) -> None:
-        await run_stage(POPULATE, run)
+    async def populate(self, job: RunningJob) -> None:
+        await job.run_stage(POPULATE, job.run)

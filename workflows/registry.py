@@ -3,8 +3,10 @@
 from jobs.job_type import KNOWN, JobType
 from workflows import populate_captures_collection
 from workflows.populate_captures_collection import PopulateCapturesCollection
+from workflows.sweep import Sweep
 
-WORKFLOWS: tuple[type, ...] = (PopulateCapturesCollection,)
+WORKFLOWS: tuple[type, ...] = (PopulateCapturesCollection, Sweep)
+"""What a worker runs: the job types, and the sweep."""
 
 JOB_TYPES: dict[str, JobType] = {
     job_type.key: job_type for job_type in (populate_captures_collection.JOB_TYPE,)

@@ -9,7 +9,14 @@ from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 # pure modules: the sandbox would import them anew for each run, which only costs time
-PURE = ("jobs", "monitoring", "workflows.running", "workflows.bookkeeping", "workflows.attributes")
+PURE = (
+    "jobs",
+    "monitoring",
+    "workflows.running",
+    "workflows.board",
+    "workflows.bookkeeping",
+    "workflows.attributes",
+)
 
 
 class _WithoutContext(WorkflowInstance):

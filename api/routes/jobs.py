@@ -10,6 +10,7 @@ from fastapi import Response
 
 from api import permissions, queries
 from api.call import REPLAYED, Answer, Call, CallDep, Then
+from api.courier import STOP_AFTER
 from api.errors import Invalid, PermissionDenied
 from api.fields import Boolean, Document, Integer, Reference, Slug, Text
 from api.filters import Choice, Exactly, OneOf, Sort
@@ -21,6 +22,7 @@ from api.schemas import jobs as schema
 from api.view import View
 from db import job_pages, job_rows, project_rows
 from db.connections import Connection, Row
+from db.job_rows import Asked
 from db.listing import Condition, Wanted
 from jobs import delay
 from jobs.status import Status
@@ -251,12 +253,24 @@ class Jobs(Resource):
             asked = await job_rows.ask_to_cancel(db, row["id"], request_id=current_request_id())
             row = await self.find(db, call, row["id"])
             body = self.detail(row, call.view)
-            launcher, workflow = call.platform.launcher, asked.workflow
-            if workflow is None:
-                return Answer(body)
-            if asked.status is Status.REVOKED:
-                return Answer(body, then=lambda: launcher.terminate(workflow, "Cancelled before it began"))
-            return Answer(body, then=lambda: launcher.cancel(workflow))
+            return Answer(body, then=stopping(call, asked))
+
+        return await self.act_on(call, item_id, None, act)
+
+    async def pause(self, item_id: str, call: CallDep) -> Response:
+        """Pause a job: what is under way is finished, nothing new is begun. One that does not run stays as it is."""
+        return await self._ask_to_pause(item_id, call, pause=True)
+
+    async def resume(self, item_id: str, call: CallDep) -> Response:
+        """Have a paused job go on where it was. One that is not paused goes on as it is."""
+        return await self._ask_to_pause(item_id, call, pause=False)
+
+    async def _ask_to_pause(self, item_id: str, call: Call, *, pause: bool) -> Response:
+        async def act(db: Connection, row: Row) -> Answer:
+            require_may_run(call, row)
+            asked = await job_rows.ask_to_pause(db, row["id"], pause=pause, request_id=current_request_id())
+            row = await self.find(db, call, row["id"])
+            return Answer(self.detail(row, call.view), then=pausing(call, row["id"], asked))
 
         return await self.act_on(call, item_id, None, act)
 
@@ -287,12 +301,40 @@ def starting(call: Call, job_id: int) -> Then:
     return start
 
 
+def stopping(call: Call, asked: Asked) -> Then | None:
+    """What tells the workflow of a run that it is not wanted any more."""
+    launcher, workflow = call.platform.launcher, asked.workflow
+    if workflow is None:
+        return None
+    if asked.status is Status.REVOKED:
+        return lambda: launcher.terminate(workflow, "Cancelled before it began")
+    # without a worker nobody answers: then the courier ends the run
+    call.platform.courier.come_after(STOP_AFTER)
+    return lambda: launcher.cancel(workflow)
+
+
+def pausing(call: Call, job_id: int, asked: Asked) -> Then | None:
+    """What tells the workflow of a run to look whether it is paused."""
+    workflow = asked.workflow
+    if workflow is None:
+        return None
+
+    async def tell() -> None:
+        if await call.platform.launcher.look(workflow):
+            async with call.platform.database.transaction() as db:
+                await job_rows.mark_pause_told(db, job_id, asked.asked_at)
+
+    return tell
+
+
 jobs = Jobs()
 router = jobs.router()
 _ACTIONS = (
     (jobs.run, "run_job", "Run a job"),
     (jobs.retry, "retry_job", "Run a job once more"),
     (jobs.cancel, "cancel_job", "Cancel a job"),
+    (jobs.pause, "pause_job", "Pause a job"),
+    (jobs.resume, "resume_job", "Resume a job"),
 )
 for _action, _operation_id, _summary in _ACTIONS:
     router.add_api_route(

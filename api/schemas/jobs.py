@@ -1,6 +1,7 @@
 """Jobs as the API says them: fields, their order and their formats (contract 1.4, 1.5, 2.4)."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, cast
 
 import orjson
@@ -22,6 +23,7 @@ from api.view import View
 from db.connections import Row
 from db.stage_rows import snapshot
 from jobs.stages import mean_progress
+from jobs.status import FINAL
 
 
 class Param(TypedDict):
@@ -95,6 +97,7 @@ class _Common(TypedDict):
     updated_at: Time
     started_at: Time | None
     finished_at: Time | None
+    paused_at: Time | None
     duration: str | None
     progress: Progress
     logs: Logs
@@ -124,6 +127,8 @@ class BriefJob(TypedDict):
     user_permissions: Permissions
 
 
+PAUSED_SINCE = "Paused since"
+"""Figure of the stage that a paused job is held in: what any client shows."""
 _EMPTY = orjson.Fragment(b"[]")
 
 
@@ -171,8 +176,9 @@ def _common(job: Row, view: View, stdout: orjson.Fragment, stderr: orjson.Fragme
         "updated_at": job["updated_at"],
         "started_at": job["started_at"],
         "finished_at": job["finished_at"],
+        "paused_at": job["paused_at"],
         "duration": job["duration"],
-        "progress": progress(job["status"], job["stages"], out, err),
+        "progress": progress(job["status"], job["stages"], out, err, job["paused_at"]),
         "logs": {"stdout": out, "stderr": err},
         "job_type": job_type(job["job_type_key"]),
         "data_export": _export(job),
@@ -181,10 +187,18 @@ def _common(job: Row, view: View, stdout: orjson.Fragment, stderr: orjson.Fragme
 
 
 def progress(
-    status: str, stages: list[Mapping[str, Any]] | None, logs: list[str], errors: list[str]
+    status: str,
+    stages: list[Mapping[str, Any]] | None,
+    logs: list[str],
+    errors: list[str],
+    paused_at: datetime | None = None,
 ) -> Progress:
-    """How far a job is (contract 2.4)."""
+    """How far a job is (contract 2.4). In one that is paused the stage that is next says so."""
     snapshots = [snapshot(stage) for stage in stages or []]
+    if paused_at is not None:
+        held = next((stage for stage in snapshots if stage.status not in FINAL), None)
+        if held is not None:
+            held.param(PAUSED_SINCE).value = paused_at.strftime("%Y-%m-%d %H:%M:%S")
     return {
         "summary": {"status": status, "progress": mean_progress(snapshots)},
         "stages": [

@@ -10,8 +10,11 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.reporting import StageReporter, reporting
-from db import run_rows, stage_rows
+from activities.resources import Resources
+from config import Settings
+from db import job_rows, run_rows, stage_rows
 from db.connections import Connection, Database, every
+from db.notifications import Notifications
 from db.run_rows import Execution
 from jobs.runs import ClaimedRun, JobRequest
 from jobs.stages import Stage, StageSnapshot
@@ -41,9 +44,9 @@ async def messages(database: Database, run: ClaimedRun) -> list[str]:
 
 async def recorded(db: Connection, run: ClaimedRun) -> tuple[StageSnapshot, dict[str, Any] | None]:
     """The stage and the cursor, as they are committed."""
-    found = await stage_rows.get(db, run.job_id, STAGE.key)
-    assert found is not None
-    return found
+    stage = next(each for each in await stage_rows.get_all(db, run.job_id) if each.key == STAGE.key)
+    rows = await every(db, "SELECT cursor FROM job_stages WHERE job_id = %(id)s", {"id": run.job_id})
+    return stage, rows[0]["cursor"]
 
 
 def environment(attempt: int = 1) -> ActivityEnvironment:
@@ -59,7 +62,7 @@ async def test_what_is_noted_is_written_within_a_second_or_two_and_beats(
     go_on = asyncio.Event()
 
     async def body() -> None:
-        async with reporting(database, STAGE, run) as report:
+        async with reporting(Resources(database), STAGE, run) as report:
             report.progress(0.25)
             report.count("Captures added", 3)
             report.log("a quarter")
@@ -90,7 +93,7 @@ async def test_what_is_noted_is_written_within_a_second_or_two_and_beats(
 
 async def test_an_effect_and_its_record_are_one(database: Database, run: ClaimedRun) -> None:
     async def body(fail: bool) -> None:
-        async with reporting(database, STAGE, run) as report:
+        async with reporting(Resources(database), STAGE, run) as report:
             report.log("before")
             async with report.effect() as db:
                 await db.execute("UPDATE projects SET name = 'changed'")
@@ -129,7 +132,7 @@ async def test_the_next_attempt_goes_on_from_the_cursor_of_the_last_effect(
     seen: list[Any] = []
 
     async def body(pages: int) -> None:
-        async with reporting(database, STAGE, run) as report:
+        async with reporting(Resources(database), STAGE, run) as report:
             seen.append(report.cursor)
             for page in range((report.cursor or {"page": 0})["page"], pages):
                 async with report.effect():
@@ -152,7 +155,7 @@ async def test_a_body_is_stopped_once_its_run_is_over(database: Database, run: C
     reached: list[StageReporter] = []
 
     async def body() -> None:
-        async with reporting(database, STAGE, run) as report:
+        async with reporting(Resources(database), STAGE, run) as report:
             reached.append(report)
             while True:
                 report.count("Captures added")
@@ -189,7 +192,7 @@ async def test_an_error_says_whether_trying_again_can_help(
     database: Database, run: ClaimedRun, error: Exception, attempt: int, final: bool
 ) -> None:
     async def body() -> None:
-        async with reporting(database, STAGE, run):
+        async with reporting(Resources(database), STAGE, run):
             raise error
 
     with pytest.raises(ApplicationError) as caught:
@@ -197,3 +200,131 @@ async def test_an_error_says_whether_trying_again_can_help(
 
     assert caught.value.non_retryable is final
     assert str(error) in str(caught.value)
+
+
+# attempts against each other ----------------------------------------------------------------------------------
+
+
+async def test_an_attempt_that_was_superseded_writes_nothing_more(
+    database: Database, run: ClaimedRun
+) -> None:
+    go_on = asyncio.Event()
+    begun = asyncio.Event()
+
+    async def stale() -> None:
+        async with reporting(Resources(database), STAGE, run) as report:
+            begun.set()
+            await go_on.wait()
+            async with report.effect(last=True) as db:
+                await db.execute("UPDATE projects SET name = name || ' twice'")
+                report.count("Captures added", 5)
+                report.log("done by the first")
+
+    async def second() -> None:
+        async with reporting(Resources(database), STAGE, run) as report:
+            async with report.effect() as db:
+                await db.execute("UPDATE projects SET name = name || ' once'")
+                report.count("Captures added", 5)
+            go_on.set()
+            with pytest.raises(ApplicationError) as caught:
+                await first
+            # Temporal has given that attempt up; if it had not, it could be tried again
+            assert not caught.value.non_retryable
+            assert caught.value.type == "AttemptSuperseded"
+
+    first = asyncio.create_task(environment().run(stale))
+    await begun.wait()
+    await environment(attempt=2).run(second)
+
+    async with database.transaction() as db:
+        assert await every(db, "SELECT name FROM projects", {}) == [{"name": "Moths once"}]
+        stage, _ = await recorded(db, run)
+    assert (stage.status, stage.values()) == (Status.SUCCESS, {"captures_added": 5})
+    assert "done by the first" not in await messages(database, run)
+
+
+async def test_an_attempt_whose_answer_was_lost_is_found_done(database: Database, run: ClaimedRun) -> None:
+    async def body() -> None:
+        async with reporting(Resources(database), STAGE, run) as report:
+            if report.finished:
+                return
+            async with report.effect(last=True) as db:
+                await db.execute("UPDATE projects SET name = name || '!'")
+                report.log("done")
+
+    for attempt in (1, 2, 3):
+        await environment(attempt).run(body)
+
+    async with database.transaction() as db:
+        assert await every(db, "SELECT name FROM projects", {}) == [{"name": "Moths!"}]
+    assert await messages(database, run) == ["done"]
+
+
+async def test_a_cursor_that_comes_twice_is_worked_from_once(database: Database, run: ClaimedRun) -> None:
+    async def pages(number: int, lose: bool) -> None:
+        async with reporting(Resources(database), STAGE, run) as report:
+            done = (report.cursor or {"page": 0})["page"]
+            for each in range(done, number):
+                async with report.effect() as db:
+                    await db.execute("UPDATE projects SET name = name || %s", (str(each),))
+                    report.cursor = {"page": each + 1}
+            if lose:
+                raise ConnectionError("the answer is lost")
+
+    for attempt in (1, 2):
+        with pytest.raises(ApplicationError):
+            await environment(attempt).run(pages, 2, True)
+    await environment(3).run(pages, 3, False)
+
+    async with database.transaction() as db:
+        assert await every(db, "SELECT name FROM projects", {}) == [{"name": "Moths012"}]
+
+
+async def test_the_next_attempt_says_why_the_one_before_failed(database: Database, run: ClaimedRun) -> None:
+    beats: list[Any] = []
+
+    async def fail() -> None:
+        async with reporting(Resources(database), STAGE, run):
+            raise ConnectionError("the far end hung up")
+
+    async def succeed() -> None:
+        async with reporting(Resources(database), STAGE, run):
+            pass
+
+    env = environment()
+    env.on_heartbeat = lambda *details: beats.append(details)
+    with pytest.raises(ApplicationError):
+        await env.run(fail)
+    env = environment(attempt=2)
+    env.info = replace(env.info, heartbeat_details=beats[-1])
+    await env.run(succeed)
+
+    assert await messages(database, run) == [
+        "Going on with stage populate_captures_collection, attempt 2, after: ConnectionError: the far end hung up"
+    ]
+
+
+async def test_news_of_a_cancellation_stops_the_body_at_once(
+    database: Database, run: ClaimedRun, settings: Settings
+) -> None:
+    resources = Resources(database)
+    begun = asyncio.Event()
+
+    async def body() -> None:
+        async with reporting(resources, STAGE, run):
+            begun.set()
+            await asyncio.Event().wait()
+
+    notifications = Notifications(settings.database_url, "news")
+    following = asyncio.create_task(resources.watch.follow(notifications))
+    task = asyncio.create_task(environment().run(body))
+    await begun.wait()
+    async with database.transaction() as db:
+        await job_rows.ask_to_cancel(db, run.job_id)
+
+    # the timer alone would find out as well, but only with something to write
+    with pytest.raises(ApplicationError) as caught:
+        await asyncio.wait_for(task, 10)
+    assert caught.value.type == "RunEnded"
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)

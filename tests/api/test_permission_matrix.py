@@ -86,6 +86,8 @@ RULES: Rules = {
     ("POST", "/jobs/{item_id}/run/"): Rule(DATA_MANAGERS),
     ("POST", "/jobs/{item_id}/retry/"): Rule(DATA_MANAGERS),
     ("POST", "/jobs/{item_id}/cancel/"): Rule(DATA_MANAGERS),
+    ("POST", "/jobs/{item_id}/pause/"): Rule(DATA_MANAGERS),
+    ("POST", "/jobs/{item_id}/resume/"): Rule(DATA_MANAGERS),
     **managed("/captures/collections/", DATA_MANAGERS),
     ("POST", "/captures/collections/{item_id}/populate/"): Rule(DATA_MANAGERS),
     ("POST", "/captures/collections/{item_id}/add/"): Rule(SUPERUSERS),
@@ -612,7 +614,7 @@ async def test_who_runs_retries_and_cancels_a_job_depends_on_its_type_and_on_its
         check(job_type, single, action, caller)
         for job_type in JOB_TYPES
         for single in (False, True)
-        for action in ("run", "retry", "cancel")
+        for action in ("run", "retry", "cancel", "pause", "resume")
         for caller in CALLERS
     )
 

@@ -1,0 +1,43 @@
+"""The sweep: a small workflow that a Schedule starts, and that mends what nobody else noticed.
+
+It is no job: it has no row, and its result says what it found.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+NAME = "sweep"
+MEND = "mend_runs"
+
+
+@dataclass
+class Swept:
+    """What one sweep did."""
+
+    looked_at: int = 0
+    """Runs that Temporal was asked about."""
+    started: int = 0
+    """Runs that were asked for and had no workflow."""
+    ended: int = 0
+    """Runs whose workflow had ended without a word."""
+    after: int = 0
+    """Id of the job after which the next sweep goes on; 0 for the first one."""
+
+
+@workflow.defn(name=NAME)
+class Sweep:
+    @workflow.run
+    async def run(self) -> Swept:
+        last = workflow.get_last_completion_result(Swept)
+        # a local activity: it has its own slots, and never waits behind work of hours
+        swept: Swept = await workflow.execute_local_activity(
+            MEND,
+            0 if last is None else last.after,
+            result_type=Swept,
+            start_to_close_timeout=timedelta(seconds=60),
+            retry_policy=RetryPolicy(maximum_attempts=2),
+        )
+        return swept
