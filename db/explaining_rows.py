@@ -1,15 +1,20 @@
 """What PostgreSQL says of a job that is to be explained: the row, its stages, its log, who came before."""
 
-from db.connections import Connection, one
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from db.connections import Connection, Row, one, value
 from db.job_rows import Workflow
+from db.stage_rows import snapshot
 from jobs.explaining import JobFacts, StageFacts
+from jobs.stages import Param
 from jobs.status import Status
 
-# who waits out a delay or is paused takes nobody's place
 _FACTS = """
 SELECT j.status, j.run, j.created_at, j.asked_at, j.started_at, j.finished_at, j.delay, j.job_type_key,
        j.workflow_run_id, coalesce(j.workflow_id, 'job-' || j.id) AS workflow_id,
-       NULL::timestamptz AS paused_at, clock_timestamp() AS now,
+       j.paused_at, clock_timestamp() AS now,
        (SELECT jsonb_agg(jsonb_build_object(
             'key', g.key, 'name', g.name, 'status', g.status, 'progress', g.progress, 'params', g.params
         ) ORDER BY g.position, g.key) FROM job_stages g WHERE g.job_id = j.id) AS stages,
@@ -22,10 +27,65 @@ SELECT j.status, j.run, j.created_at, j.asked_at, j.started_at, j.finished_at, j
         ORDER BY l.id DESC LIMIT 1) AS last_line_at
 FROM jobs j WHERE j.id = %(job_id)s
 """
+# who waits out a delay, or is paused, is in nobody's way
 _ASKED_BEFORE = """
 SELECT count(*) AS n FROM jobs o
-WHERE o.status NOT IN ('SUCCESS', 'FAILURE', 'REVOKED') AND o.status IN ('PENDING', 'STARTED')
-  AND o.id <> %(job_id)s
-  AND coalesce(o.asked_at, o.created_at) < %(asked_at)s
-  AND NOT EXISTS (SELECT 1 FROM job_stages g WHERE g.job_id = o.id AND g.key = 'delay' AND g.status = 'STARTED')
+WHERE o.status IN ('PENDING', 'STARTED') AND o.id <> %(job_id)s AND o.paused_at IS NULL
+  AND coalesce(o.asked_at, o.started_at) < %(asked_at)s
+  AND NOT EXISTS (SELECT FROM job_stages g WHERE g.job_id = o.id AND g.key = 'delay' AND g.status = 'STARTED')
 """
+
+
+@dataclass(frozen=True)
+class Known:
+    """A job as its row has it, and when it was so."""
+
+    now: datetime
+    job_type_key: str
+    workflow: Workflow
+    facts: JobFacts
+
+
+async def read(db: Connection, job_id: int) -> Known | None:
+    """What is known of a job; None if it is not there any more."""
+    row = await one(db, _FACTS, {"job_id": job_id})
+    if row is None:
+        return None
+    status, asked_at = Status(row["status"]), row["asked_at"] or row["started_at"]
+    before = 0
+    if status.is_active and asked_at is not None:
+        before = await value(db, _ASKED_BEFORE, {"job_id": job_id, "asked_at": asked_at})
+    facts = JobFacts(
+        status=status,
+        asked_before=before,
+        stages=_stages(row),
+        **{
+            name: row[name]
+            for name in (
+                "created_at",
+                "asked_at",
+                "started_at",
+                "finished_at",
+                "paused_at",
+                "delay",
+                "last_error",
+                "last_line_at",
+            )
+        },
+    )
+    workflow = Workflow(row["workflow_id"], row["run"], row["workflow_run_id"])
+    return Known(row["now"], row["job_type_key"], workflow, facts)
+
+
+def _stages(row: Row) -> tuple[StageFacts, ...]:
+    found = []
+    for stage, updated_at in zip(row["stages"] or [], row["stage_times"] or [], strict=True):
+        each = snapshot(stage)
+        found.append(
+            StageFacts(each.key, each.name, each.status, each.progress, updated_at, _figures(each.params))
+        )
+    return tuple(found)
+
+
+def _figures(params: list[Param]) -> dict[str, Any]:
+    return {param.name: param.value for param in params}

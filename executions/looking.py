@@ -51,20 +51,20 @@ _LAST_EVENTS = 5
 
 
 async def look(
-    temporal: Client, prefix: str, workflow: Workflow, stages: Iterable[Stage[Any, Any]]
+    temporal: Client, task_queue: str, workflow: Workflow, stages: Iterable[Stage[Any, Any]]
 ) -> TemporalFacts:
     """What Temporal says of a run whose stages are these; that it is out of reach is a fact too.
 
-    `prefix` is that of all task queues. Takes no longer than a single question may.
+    `task_queue` is that of workflows. Takes no longer than a single question may.
     """
-    queue_of = {stage.key: f"{prefix}-{stage.queue}" for stage in stages}
+    queue_of = {stage.key: task_queue.removesuffix(JOBS_QUEUE) + stage.queue for stage in stages}
     names = sorted(set(queue_of.values()))
     try:
         async with asyncio.timeout(PATIENCE.total_seconds()):
-            found, workflows, *activities = await asyncio.gather(
+            found, workflows, activities = await asyncio.gather(
                 _look_at_run(temporal, workflow),
-                describe_queue(temporal, f"{prefix}-{JOBS_QUEUE}", WORKFLOWS),
-                *(describe_queue(temporal, name, ACTIVITIES) for name in names),
+                describe_queue(temporal, task_queue, WORKFLOWS),
+                asyncio.gather(*(describe_queue(temporal, name, ACTIVITIES) for name in names)),
             )
     except TimeoutError:
         return TemporalFacts(unreachable=f"no answer within {PATIENCE.total_seconds()} s")

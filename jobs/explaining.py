@@ -298,7 +298,9 @@ def _ended(facts: Facts) -> Explanation | None:
     if job.status is Status.SUCCESS:
         return Explanation(Cause.ENDED, "Done", job.finished_at, Mender.NOBODY)
     if job.status is Status.REVOKED:
-        return Explanation(Cause.ENDED, "Cancelled: run it again to start over", job.finished_at, Mender.OWNER)
+        return Explanation(
+            Cause.ENDED, "Cancelled: run it again to start over", job.finished_at, Mender.OWNER
+        )
     reason = plain(job.last_error or "the log does not say why")
     return Explanation(
         Cause.ENDED, f"Failed: {reason}", job.finished_at, Mender.OWNER, (Evidence("last error", reason),)
@@ -325,10 +327,13 @@ def _cancelling(facts: Facts) -> Explanation | None:
 
 
 def _paused(facts: Facts) -> Explanation | None:
-    if facts.job.paused_at is not None:
-        summary = "Paused: somebody must let it go on"
-        return Explanation(Cause.PAUSED, summary, facts.job.paused_at, Mender.OWNER)
     activity = facts.activity
+    if facts.job.paused_at is not None:
+        finishing = activity is not None and activity.started
+        held = (
+            "what is under way is being finished" if finishing else "nothing new is begun until it is resumed"
+        )
+        return Explanation(Cause.PAUSED, f"Paused: {held}", facts.job.paused_at, Mender.OWNER)
     if facts.workflow.status != "PAUSED" and not (activity is not None and activity.paused):
         return None
     evidence = _activity_evidence(activity) if activity is not None else []
@@ -343,9 +348,7 @@ def _temporal_away(facts: Facts) -> Explanation | None:
     evidence = (Evidence("Temporal", plain(reason)),)
     if facts.job.status is Status.PENDING:
         summary = "Waiting for Temporal, which cannot be reached: the job starts by itself when it is back"
-        return Explanation(
-            Cause.WAITING_FOR_TEMPORAL, summary, facts.job.asked_at, Mender.OPERATOR, evidence
-        )
+        return Explanation(Cause.WAITING_FOR_TEMPORAL, summary, facts.job.asked_at, Mender.OPERATOR, evidence)
     summary = "Temporal cannot be reached: the job goes on when it is back"
     return Explanation(Cause.TEMPORAL_UNREACHABLE, summary, None, Mender.OPERATOR, evidence)
 
@@ -382,9 +385,7 @@ def _workflow_failing(facts: Facts) -> Explanation | None:
     reason = plain(task.failure)
     evidence = (Evidence("last error", reason), Evidence("attempt", task.attempt))
     summary = f"The workers' code does not fit this job: ask an operator ({reason})"
-    return Explanation(
-        Cause.WORKFLOW_TASK_FAILING, summary, task.scheduled_at, Mender.OPERATOR, evidence
-    )
+    return Explanation(Cause.WORKFLOW_TASK_FAILING, summary, task.scheduled_at, Mender.OPERATOR, evidence)
 
 
 def _no_worker(facts: Facts) -> Explanation | None:
@@ -460,15 +461,10 @@ def _waiting(facts: Facts) -> Explanation | None:
         return None
     queue, since = waits
     before = facts.job.asked_before
-    evidence = tuple(
-        [Evidence("jobs asked for earlier, not over yet", before), *_queue_evidence(queue, facts.now)]
-    )
+    evidence = (Evidence("jobs asked for earlier, not over yet", before), *_queue_evidence(queue, facts.now))
     if facts.now - since < AT_ONCE and not queue.backlog:
         return Explanation(Cause.STARTING, "Being handed to a worker", since, Mender.NOBODY, evidence)
-    if before:
-        summary = f"Waiting behind {_count(before, 'job')}"
-    else:
-        summary = "Waiting for a worker that is busy"
+    summary = f"Waiting behind {_count(before, 'job')}" if before else "Waiting for a worker that is busy"
     return Explanation(Cause.WAITING_BEHIND_OTHERS, summary, since, Mender.NOBODY, evidence)
 
 
@@ -476,12 +472,15 @@ def _delayed(facts: Facts) -> Explanation | None:
     stage, job = facts.stage(delay.KEY), facts.job
     if stage is None or stage.status is not Status.STARTED or job.started_at is None:
         return None
-    until = job.started_at + timedelta(seconds=job.delay)
+    # the row says how much of the delay was over when; time in which the job was paused is not counted
+    until = stage.updated_at + timedelta(seconds=(1 - stage.progress) * job.delay)
     rest = (until - facts.now).total_seconds()
     evidence = [Evidence("until", until)]
     if facts.temporal.workflows is not None and not facts.temporal.workflows.alive(facts.now):
         evidence.append(Evidence("workers that asked for work in the last minute", "none"))
-    summary = f"Delayed: begins in {how_long(rest)}, as it was asked to" if rest > 0 else "Delayed: about to begin"
+    summary = (
+        f"Delayed: begins in {how_long(rest)}, as it was asked to" if rest > 0 else "Delayed: about to begin"
+    )
     return Explanation(Cause.DELAYED, summary, job.started_at, Mender.NOBODY, tuple(evidence))
 
 
@@ -524,7 +523,9 @@ def _working(facts: Facts) -> Explanation:
     evidence = [Evidence("progress", round(stage.progress, 4)), *_activity_evidence(activity)]
     evidence.append(Evidence("stage began", began))
     evidence += [
-        Evidence(name, value) for name, value in stage.params.items() if isinstance(value, int | float | str) and value != ""
+        Evidence(name, value)
+        for name, value in stage.params.items()
+        if isinstance(value, int | float | str) and value != ""
     ]
     summary = f"Working: {stage.progress:.0%} of {stage.name}".replace("%", " %")
     passed = (facts.now - began).total_seconds()
