@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from db.connections import Connection, Row, one, value
+from db.connections import Connection, Row, one
 from db.job_rows import Workflow
 from db.stage_rows import snapshot
 from jobs.explaining import JobFacts, StageFacts
@@ -28,10 +28,11 @@ SELECT j.status, j.run, j.created_at, j.asked_at, j.started_at, j.finished_at, j
 FROM jobs j WHERE j.id = %(job_id)s
 """
 # who waits out a delay, or is paused, is in nobody's way
-_ASKED_BEFORE = """
-SELECT count(*) AS n FROM jobs o
+_OTHERS = """
+SELECT count(*) FILTER (WHERE coalesce(o.asked_at, o.started_at) < %(asked_at)s) AS asked_before,
+       count(*) FILTER (WHERE o.status = 'STARTED') AS others_under_way
+FROM jobs o
 WHERE o.status IN ('PENDING', 'STARTED') AND o.id <> %(job_id)s AND o.paused_at IS NULL
-  AND coalesce(o.asked_at, o.started_at) < %(asked_at)s
   AND NOT EXISTS (SELECT FROM job_stages g WHERE g.job_id = o.id AND g.key = 'delay' AND g.status = 'STARTED')
 """
 
@@ -52,13 +53,13 @@ async def read(db: Connection, job_id: int) -> Known | None:
     if row is None:
         return None
     status, asked_at = Status(row["status"]), row["asked_at"] or row["started_at"]
-    before = 0
-    if status.is_active and asked_at is not None:
-        before = await value(db, _ASKED_BEFORE, {"job_id": job_id, "asked_at": asked_at})
+    others: Row | None = {}
+    if status.is_active:
+        others = await one(db, _OTHERS, {"job_id": job_id, "asked_at": asked_at})
     facts = JobFacts(
         status=status,
-        asked_before=before,
         stages=_stages(row),
+        **(others or {}),
         **{
             name: row[name]
             for name in (

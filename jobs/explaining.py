@@ -118,6 +118,8 @@ class JobFacts:
     stages: tuple[StageFacts, ...] = ()
     asked_before: int = 0
     """Jobs that were asked to run earlier and still wait, or are worked on."""
+    others_under_way: int = 0
+    """Other jobs that a worker may be busy with."""
     last_error: str | None = None
     """The newest error in the log of the run."""
     last_line_at: datetime | None = None
@@ -401,16 +403,16 @@ def _no_worker(facts: Facts) -> Explanation | None:
 def _unattended(facts: Facts, queue: QueueFacts, since: datetime) -> bool:
     """Whether nobody is there to take what waits in that queue.
 
-    Temporal keeps who asked for work for minutes after the process died. Who is free takes what waits at once; so
-    if something waits and nobody has asked since, nobody is free. For the steps of workflows there is always room:
-    then nobody is there. For activities the worker may be full with others.
+    Temporal keeps who asked for work for minutes after the process died. Who is free takes what waits at once: if
+    nobody has asked since it began to wait, nobody is free. For the steps of workflows there is always room, so
+    then nobody is there; for activities a worker may be full with those of other jobs.
     """
     if not queue.alive(facts.now):
         return True
     if queue.asked_since(since) or facts.now - since < AT_ONCE:
         return False
     if facts.workflow.task is None:
-        return not facts.job.asked_before and not _workflows_are_attended(facts)
+        return not facts.job.others_under_way or not _workflows_are_attended(facts)
     # a step after the first may wait for the one worker that did the step before
     return facts.job.status is Status.PENDING or queue.backlog > 0 or facts.now - since > STICKY
 

@@ -235,7 +235,7 @@ TABLE: dict[str, tuple[Explanation, Cause, str, Mender, datetime | None]] = {
         ago(15),
     ),
     "nobody polls for activities": (
-        said(replace(STARTED, asked_before=12), activities=NOBODY, activity=QUEUED),
+        said(replace(STARTED, asked_before=12, others_under_way=4), activities=NOBODY, activity=QUEUED),
         Cause.NO_WORKER,
         "No worker is running: ask an operator to start one (queue nightjar-jobs)",
         Mender.OPERATOR,
@@ -243,7 +243,7 @@ TABLE: dict[str, tuple[Explanation, Cause, str, Mender, datetime | None]] = {
     ),
     "behind others": (
         said(
-            replace(STARTED, asked_before=12),
+            replace(STARTED, asked_before=12, others_under_way=4),
             activities=replace(ATTENDED, backlog=13, backlog_age=timedelta(seconds=40)),
             activity=QUEUED,
         ),
@@ -253,14 +253,31 @@ TABLE: dict[str, tuple[Explanation, Cause, str, Mender, datetime | None]] = {
         ago(20),
     ),
     "behind one other": (
-        said(replace(STARTED, asked_before=1), activity=QUEUED),
+        said(replace(STARTED, asked_before=1, others_under_way=1), activity=QUEUED),
         Cause.WAITING_BEHIND_OTHERS,
         "Waiting behind 1 job",
         Mender.NOBODY,
         ago(20),
     ),
+    "behind what was asked for later": (
+        said(replace(STARTED, others_under_way=1), activity=QUEUED),
+        Cause.WAITING_BEHIND_OTHERS,
+        "Waiting for a worker that is busy",
+        Mender.NOBODY,
+        ago(20),
+    ),
+    "nobody can be busy": (
+        said(replace(STARTED, asked_before=3), activity=QUEUED),
+        Cause.NO_WORKER,
+        "No worker is running: ask an operator to start one (queue nightjar-jobs)",
+        Mender.OPERATOR,
+        ago(20),
+    ),
     "just handed out": (
-        said(replace(STARTED, asked_before=12), activity=replace(QUEUED, scheduled_at=ago(0.1))),
+        said(
+            replace(STARTED, asked_before=12, others_under_way=4),
+            activity=replace(QUEUED, scheduled_at=ago(0.1)),
+        ),
         Cause.STARTING,
         "Being handed to a worker",
         Mender.NOBODY,
