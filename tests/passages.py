@@ -65,8 +65,8 @@ class Passage:
             far_reader, far_writer = await asyncio.open_connection(self.host, self.far_port)
             self._ends.add(far_writer)
             await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
-        except OSError:
-            pass  # the far end is away: so is this connection
+        except (OSError, asyncio.CancelledError):
+            pass  # the far end is away, or the passage was cut: so is this connection
         finally:
             self._meetings.discard(task)
             for end in (writer, far_writer):

@@ -335,9 +335,13 @@ def stopping(call: Call, asked: Asked) -> Then | None:
         return None
     if asked.status is Status.REVOKED:
         return lambda: launcher.terminate(workflow, "Cancelled before it began")
-    # without a worker nobody answers: then the courier ends the run
-    call.platform.courier.come_after(STOP_AFTER)
-    return lambda: launcher.cancel(workflow)
+
+    async def tell() -> None:
+        # without a worker nobody answers: then the courier ends the run
+        call.platform.courier.come_after(STOP_AFTER)
+        await launcher.cancel(workflow)
+
+    return tell
 
 
 def pausing(call: Call, job_id: int, asked: Asked) -> Then | None:
