@@ -3,16 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy.exc
 from google.protobuf.duration_pb2 import Duration
-from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
+from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
-from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
-    DescribeTaskQueueRequest,
     ListWorkflowExecutionsRequest,
     RegisterNamespaceRequest,
 )
@@ -21,6 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from config import Settings
 from db import schema
+from executions.looking import WORKFLOWS, describe_queue
 from jobs.search_attributes import TYPE_NAMES
 from jobs.stages import JOBS_QUEUE
 from temporal_client import connect
@@ -151,14 +150,8 @@ async def _search_attributes(client: Client, namespace: str) -> Finding:
 
 async def _workers(client: Client, settings: Settings) -> Finding:
     queue = f"{settings.task_queue}-{JOBS_QUEUE}"
-    answer = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=settings.temporal_namespace,
-            task_queue=TaskQueue(name=queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        )
-    )
-    workers = sorted({poller.identity for poller in answer.pollers})
+    asking = (await describe_queue(client, queue, WORKFLOWS)).alive(datetime.now(UTC))
+    workers = sorted({poller.identity for poller in asking})
     if workers:
         return Finding("Workers", True, f"{queue}: {', '.join(workers)}")
     return Finding("Workers", False, f"{queue}: nobody polls", "start one: nightjar worker")
