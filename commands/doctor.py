@@ -19,6 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from config import Settings
 from db import schema
+from executions import schedule
 from executions.looking import WORKFLOWS, describe_queue
 from jobs.search_attributes import TYPE_NAMES
 from jobs.stages import JOBS_QUEUE
@@ -82,6 +83,7 @@ async def _temporal(settings: Settings) -> list[Finding]:
     found.append(await _namespace(client, settings.temporal_namespace))
     if found[-1].fine:
         found.append(await _search_attributes(client, settings.temporal_namespace))
+        found.append(await _sweep(client, settings))
         found.append(await _workers(client, settings))
     return found
 
@@ -146,6 +148,26 @@ async def _search_attributes(client: Client, namespace: str) -> Finding:
         words = "missing: " + ", ".join(missing)
         return Finding("Search attributes", False, words, "nightjar doctor --fix adds them", add)
     return Finding("Search attributes", True, ", ".join(TYPE_NAMES))
+
+
+async def _sweep(client: Client, settings: Settings) -> Finding:
+    name, every = schedule.schedule_id(settings.task_queue), settings.sweep_every
+
+    async def make() -> None:
+        await schedule.ensure(client, settings.task_queue, timedelta(seconds=every))
+
+    try:
+        described = await client.get_schedule_handle(name).describe()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            return Finding("Sweep", False, f"{name}: {error.message}", "check the rights to Schedules")
+        if not every:
+            return Finding("Sweep", True, "not wanted here (NIGHTJAR_SWEEP_EVERY is 0)")
+        remedy = "the next worker that starts makes it, or nightjar doctor --fix"
+        return Finding("Sweep", False, f"there is no Schedule {name}", remedy, make)
+    if described.schedule.state.paused:
+        return Finding("Sweep", False, f"{name} is paused", "unpause it in the Temporal Web UI")
+    return Finding("Sweep", True, name)
 
 
 async def _workers(client: Client, settings: Settings) -> Finding:
