@@ -57,6 +57,8 @@ async def test_jobs_are_listed_shown_run_watched_and_cancelled(
     await client.patch(f"/jobs/{job}/", json={"delay": 60})
     await nightjar("jobs", "retry", job, there=there)
     await job_in(client, int(job), "STARTED")
+    assert "Paused since" in await nightjar("jobs", "pause", job, there=there)
+    assert "Paused since" not in await nightjar("jobs", "resume", job, there=there)
     await nightjar("jobs", "cancel", job, there=there)
     assert "REVOKED" in await nightjar("jobs", "watch", job, status=1, there=there)
 
