@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: help run test check format lock clean
+.PHONY: help run test check chaos format lock clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | awk -F: '{printf "  make %-8s%s\n", $$1, $$2}'
@@ -21,6 +21,9 @@ check: $(INSTALLED) ## What a change must pass: format, lint, types, layers, tes
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(MAKE) --no-print-directory test
+
+chaos: $(INSTALLED) ## Kill -9 everything at random while jobs run; nothing may be lost (ARGS="--seconds 1800 --seed 7")
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 format: $(INSTALLED) ## Format, and mend what the linter can
 	$(BIN)/ruff format .

@@ -72,7 +72,7 @@ async def working(settings: Settings, client: Client | None = None) -> AsyncIter
         resources = Resources(database)
         workers = build_workers(settings, client, resources)
         notifications = Notifications(settings.database_url, "nightjar worker: news")
-        news = asyncio.create_task(resources.watch.follow(notifications))
+        news = asyncio.create_task(resources.news.follow(notifications))
         try:
             async with AsyncExitStack() as running:
                 for worker in workers:

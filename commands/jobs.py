@@ -13,7 +13,7 @@ from commands import display
 from commands.connection import Server
 from jobs.status import FINAL
 
-app = typer.Typer(help="List, show, run, cancel, retry and watch jobs.", no_args_is_help=True)
+app = typer.Typer(help="List, show, explain, run, cancel, retry and watch jobs.", no_args_is_help=True)
 # a table that is piped into something is not folded to the width of a terminal that is not there
 console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200)
 
@@ -65,6 +65,16 @@ def show(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None
         console.print(f"  {name}: {job[name]}", style="dim")
     for line in job["logs"]["stderr"]:
         console.print(line, style="red", markup=False)
+
+
+@app.command()
+def explain(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
+    """Why a job is where it is: the cause, since when, and who can mend it."""
+    said = context.obj.call("GET", f"/jobs/{job_id}/explain/")
+    if as_json:
+        _print(said)
+        return
+    console.print(display.explanation(said))
 
 
 @app.command()
