@@ -30,9 +30,10 @@ SYSTEM_LIMITS = {
 """What this machine bears of a server that vanished while others are still there."""
 SERVER_OPTIONS = (
     "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
-    " -c client_connection_check_interval=5s"
+    " -c client_connection_check_interval=5s -c idle_in_transaction_session_timeout=60s"
 )
-"""What the server bears of us: locks of a process that vanished are free again in half a minute, not in hours."""
+"""What the server bears of us: locks of a process that vanished are free again in half a minute, not in hours; those
+of one that stands still in a minute, since no transaction of ours waits for anything but PostgreSQL."""
 
 
 @dataclass(frozen=True)

@@ -123,3 +123,18 @@ async def ended(temporal: Client, workflow_id: str) -> WorkflowExecutionStatus:
 async def all_in(client: httpx2.AsyncClient, job_ids: list[int], seconds: float = 60) -> list[dict[str, Any]]:
     """The jobs, once all of them have ended."""
     return [await job_in(client, job_id, *FINAL, seconds=seconds) for job_id in job_ids]
+
+
+async def lose(way: Passage, fault: str) -> None:
+    """Cut the passage, or freeze it."""
+    if fault == "cut":
+        await way.cut()
+    else:
+        way.freeze()
+
+
+async def sets_of_one_project(field: Field, number: int) -> tuple[int, list[int]]:
+    """A project with fifty captures in five nights, and so many sets: the first takes one a night, the others all."""
+    project_id, set_id = await field.small_set()
+    more = [await field.capture_set(project_id, "full", {}, name=f"Set {each}") for each in range(1, number)]
+    return project_id, [set_id, *more]

@@ -1,15 +1,19 @@
 """Asked twice, done twice, answered too late: one execution, one effect, one line in the log."""
 
 import asyncio
-from contextlib import AsyncExitStack
+import os
+import signal
+from contextlib import AsyncExitStack, ExitStack
 
 import httpx2
 import pytest
 
 from config import Settings
+from db.connections import Row
 from tests.faults.scenes import (
     client_at,
     effect_under_way,
+    lose,
     messages,
     ran_once,
     row_of,
@@ -19,7 +23,6 @@ from tests.faults.scenes import (
     written_of,
 )
 from tests.field import Field, Person
-from tests.passages import Passage
 from tests.processes import api_process, worker_process
 from tests.waiting import job_in, make_job, until
 from worker import working
@@ -92,13 +95,6 @@ async def test_a_post_sent_to_two_apis_with_one_key_makes_one_job(
 # done twice ---------------------------------------------------------------------------------------------------
 
 
-async def lose(way: Passage, fault: str) -> None:
-    if fault == "cut":
-        await way.cut()
-    else:
-        way.freeze()
-
-
 @pytest.mark.parametrize("fault", ["cut", "freeze"])
 async def test_an_effect_whose_answer_was_lost_is_not_done_again(
     settings: Settings, client: httpx2.AsyncClient, field: Field, fault: str
@@ -138,37 +134,86 @@ async def written_of_effect(field: Field, set_id: int) -> list[dict[str, object]
 # two at once --------------------------------------------------------------------------------------------------
 
 
-async def test_a_worker_that_was_cut_off_and_comes_back_writes_nothing_of_what_another_did_meanwhile(
+async def taken_by_another_attempt(field: Field) -> None:
+    """Until the stage is no longer that of its first attempt, which was given up for its missing heartbeats."""
+
+    async def look() -> bool:
+        rows = await field.read("SELECT attempt FROM job_stages")
+        return any(row["attempt"] and not row["attempt"].endswith("/1") for row in rows)
+
+    await until(look, "another attempt", seconds=180)
+
+
+async def done_by_the_newer_attempt_alone(
+    client: httpx2.AsyncClient, field: Field, job_id: int, set_id: int
+) -> list[Row]:
+    """Gives what is written of the job then."""
+    job = await job_in(client, job_id, seconds=60)
+    assert ran_once(job), messages(job)
+    said_by_all = messages(job)
+    going_on = [number for number, line in enumerate(said_by_all) if "Going on with stage" in line]
+    assert len(going_on) == 1
+    of_the_newer = said_by_all[going_on[0] :]
+    assert len(of_the_newer) == len(set(of_the_newer))
+    effect = await written_of_effect(field, set_id)
+    assert len(effect) == 5
+    assert len({row["written_by"] for row in effect}) == 1
+    return await written_of(field, job_id)
+
+
+async def nobody_works(field: Field) -> None:
+    """Until no session of a worker is in the middle of something."""
+
+    async def look() -> bool:
+        return not await field.read(
+            """SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
+            AND application_name = 'nightjar worker' AND state <> 'idle'"""
+        )
+
+    await until(look, "workers at rest")
+
+
+@pytest.mark.parametrize("fault", ["cut", "freeze"])
+async def test_a_worker_that_was_cut_off_from_temporal_writes_nothing_of_what_another_does_in_its_place(
+    settings: Settings, client: httpx2.AsyncClient, field: Field, fault: str
+) -> None:
+    project_id, set_id = await field.small_set()
+    async with temporal_passage(settings) as (way, behind):
+        with worker_process(behind), ExitStack() as later:
+            async with set_held(field, set_id):
+                job_id = (await make_job(client, project_id, set_id))["id"]
+                await effect_under_way(field)
+                await lose(way, fault)
+                later.enter_context(worker_process(settings))
+                await taken_by_another_attempt(field)
+                await effect_under_way(field)
+                await way.open()
+            written = await done_by_the_newer_attempt_alone(client, field, job_id, set_id)
+            await nobody_works(field)
+            # the worker that was cut off is a good one again
+            another = await job_in(client, (await make_job(client, project_id, set_id))["id"])
+            assert ran_once(another), messages(another)
+    assert await written_of(field, job_id) == written
+
+
+async def test_a_worker_that_stood_still_in_the_middle_of_its_effect_writes_nothing_when_it_goes_on(
     settings: Settings, client: httpx2.AsyncClient, field: Field
 ) -> None:
     project_id, set_id = await field.small_set()
     async with temporal_passage(settings) as (way, behind):
-        with worker_process(behind):
+        with worker_process(behind) as standing, ExitStack() as later:
             async with set_held(field, set_id):
                 job_id = (await make_job(client, project_id, set_id))["id"]
                 await effect_under_way(field)
-                way.freeze()
-                with worker_process(settings):
-                    # the second attempt has come, and both wait in the middle of their effects
-                    await effect_under_way(field, waiting=2)
-            job = await job_in(client, job_id, seconds=60)
-            written, effect = await written_of(field, job_id), await written_of_effect(field, set_id)
-            way.thaw()
-
-            async def nobody_works() -> bool:
-                rows = await field.read(
-                    """SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
-                    AND application_name = 'nightjar worker' AND state <> 'idle'"""
-                )
-                return not rows
-
-            await until(nobody_works, "the end of the stale attempt")
-            # the worker that was cut off is a good one again
-            later = await job_in(client, (await make_job(client, project_id, set_id))["id"])
-            assert ran_once(later), messages(later)
-
-    assert ran_once(job), messages(job)
-    assert len({row["written_by"] for row in effect}) == 1
-    assert len(messages(job)) == len(set(messages(job)))
-    assert said(job, "attempt 2") == 1
-    assert await written_of(field, job_id) == written
+                os.kill(standing.pid, signal.SIGSTOP)
+                # or else Temporal would go on giving tasks to it, as long as its polls are open
+                await way.cut()
+                later.enter_context(worker_process(settings))
+                await taken_by_another_attempt(field)
+                # both wait for the set, the one that stands still before the other
+                await effect_under_way(field, waiting=2)
+                await way.open()
+            os.kill(standing.pid, signal.SIGCONT)
+            written = await done_by_the_newer_attempt_alone(client, field, job_id, set_id)
+            await nobody_works(field)
+            assert await written_of(field, job_id) == written

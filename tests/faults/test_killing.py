@@ -18,9 +18,10 @@ from tests.faults.scenes import (
     ran_once,
     said,
     set_held,
+    sets_of_one_project,
 )
 from tests.faults.test_databases import own_postgres
-from tests.faults.test_starting import own_temporal, sets_of_one_project
+from tests.faults.test_starting import own_temporal
 from tests.field import Field
 from tests.processes import api_process, worker_process
 from tests.waiting import job_in, make_job

@@ -21,10 +21,12 @@ from tests.faults.scenes import (
     client_at,
     effect_under_way,
     ended,
+    lose,
     messages,
     ran_once,
     row_of,
     set_held,
+    sets_of_one_project,
     temporal_passage,
     with_database_at,
     with_temporal_at,
@@ -59,20 +61,6 @@ async def ask_in_three_ways(client: httpx2.AsyncClient, project_id: int, sets: l
     asked = await asyncio.gather(run(), start_now(), populate())
     assert monotonic() - began < 5
     return list(asked)
-
-
-async def lose(way: Passage, fault: str) -> None:
-    """Cut the passage, or freeze it."""
-    if fault == "cut":
-        await way.cut()
-    else:
-        way.freeze()
-
-
-async def sets_of_one_project(field: Field, number: int) -> tuple[int, list[int]]:
-    project_id, set_id = await field.small_set()
-    more = [await field.capture_set(project_id, "full", {}, name=f"Set {each}") for each in range(1, number)]
-    return project_id, [set_id, *more]
 
 
 # Temporal is away -----------------------------------------------------------------------------------------------
