@@ -19,6 +19,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=300, help="how long faults go on (300)")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="decides everything (the time)")
     parser.add_argument("--rate", type=float, default=2.0, help="jobs a second (2)")
+    parser.add_argument("--only", default="", help="kinds of faults by a part of their names: kill, postgres")
+    parser.add_argument("--gap", type=float, nargs=2, default=(3, 8), help="seconds between two faults (3 8)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
     parser.add_argument("--keep", action="store_true", help="keep data and logs in any case")
     return parser.parse_args()
@@ -59,12 +61,14 @@ def _stop(task: asyncio.Task[Report]) -> None:
 
 def main() -> int:
     given = _arguments()
+    gap = (given.gap[0], given.gap[1])
+    chosen = plan.make(given.seed, given.seconds, rate=given.rate, gap=gap, only=given.only)
     stack.forget_environment()
     folder = Path(tempfile.mkdtemp(prefix="nightjar-chaos-"))
     _log_to(folder)
     keep = True
     try:
-        made = asyncio.run(_run(plan.make(given.seed, given.seconds, rate=given.rate), folder))
+        made = asyncio.run(_run(chosen, folder))
         keep = given.keep or not made.clean
     except asyncio.CancelledError:
         keep = given.keep

@@ -1,6 +1,6 @@
 """What happens in a chaos run: every job that is asked for and every fault, decided by a seed before it begins."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
@@ -112,11 +112,19 @@ class Plan:
         return self.wishes[number - 1]
 
 
-def make(seed: int, seconds: float, *, rate: float = 2.0, gap: tuple[float, float] = (3.0, 8.0)) -> Plan:
-    """The plan of a seed: `rate` jobs a second, faults `gap` seconds apart; every type and kind of job in it."""
+def make(
+    seed: int, seconds: float, *, rate: float = 2.0, gap: tuple[float, float] = (3.0, 8.0), only: str = ""
+) -> Plan:
+    """The plan of a seed: `rate` jobs a second, faults `gap` seconds apart; every type and kind of job in it.
+
+    With `only`, a part of their names, faults of those kinds alone.
+    """
     makers.require(tuple(JOB_TYPES))
     random = Random(seed)
-    faults = list(_faults(random, seconds, gap))
+    kinds = [(action, target) for action, target in KINDS_OF_FAULTS if only in f"{action} {target}"]
+    if not kinds:
+        raise ValueError(f"no kind of fault is named {only!r}")
+    faults = list(_faults(random, seconds, gap, kinds))
     wishes = [*_drawn(random, seconds, rate), *_around(random, faults)]
     wishes.sort(key=lambda wish: (wish.at, wish.number))
     numbers = {wish.number: place for place, wish in enumerate(wishes, start=1)}
@@ -128,13 +136,15 @@ def make(seed: int, seconds: float, *, rate: float = 2.0, gap: tuple[float, floa
     )
 
 
-def _faults(random: Random, seconds: float, gap: tuple[float, float]) -> Iterator[Fault]:
+def _faults(
+    random: Random, seconds: float, gap: tuple[float, float], kinds: Sequence[tuple[Action, str]]
+) -> Iterator[Fault]:
     """Every kind once, in any order, before any comes again."""
     bag: list[tuple[Action, str]] = []
     at, number = min(2.0, gap[0]), 0
     while at < seconds:
         if not bag:
-            bag = random.sample(KINDS_OF_FAULTS, len(KINDS_OF_FAULTS))
+            bag = random.sample(kinds, len(kinds))
         action, target = bag.pop()
         lasts = _lasts(random, action, target, seconds)
         if at + lasts < seconds:

@@ -82,3 +82,11 @@ def test_in_calm_a_job_that_may_be_cancelled_shows_its_whole_effect() -> None:
 
     changed = {kind: calm for kind, calm in kinds.items() if kind is not calm}
     assert changed == {Kind.CANCELLED_SOMETIME: Kind.PLAIN}
+
+
+def test_a_plan_may_be_kept_to_some_kinds_of_faults() -> None:
+    faults = plan.make(3, 60, only="kill").faults
+
+    assert {fault.target for fault in faults} == set(plan.PROCESSES)
+    with pytest.raises(ValueError, match="earthquake"):
+        plan.make(3, 60, only="earthquake")
