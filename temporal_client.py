@@ -1,13 +1,21 @@
 """Reaching Temporal: the connection that every process makes."""
 
+import asyncio
 import atexit
+import logging
 import time
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.service import GrpcCompression, TLSConfig
+from temporalio.service import GrpcCompression, RPCError, TLSConfig
 
 from config import Settings
+
+logger = logging.getLogger("nightjar.temporal")
+
+LONGEST_ATTEMPT = 10.0
+"""Seconds: a server may hang instead of refusing."""
+LONGEST_PAUSE = 15.0
 
 
 def tls(settings: Settings) -> TLSConfig | bool:
@@ -49,3 +57,22 @@ async def connect(settings: Settings, *, lazy: bool = False) -> Client:
         lazy=lazy,
         grpc_compression=compression(settings.temporal_address),
     )
+
+
+async def connect_once_reachable(settings: Settings) -> Client:
+    """A client for the namespace of the settings, as soon as Temporal answers; a line in the log for each attempt."""
+    pause = 1.0
+    while True:
+        try:
+            async with asyncio.timeout(LONGEST_ATTEMPT):
+                return await connect(settings)
+        except (RPCError, RuntimeError, TimeoutError) as error:
+            reason = str(error) or type(error).__name__
+            logger.warning(
+                "Temporal at %s cannot be reached: %s; trying again in %.0f s",
+                settings.temporal_address,
+                reason,
+                pause,
+            )
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)

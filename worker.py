@@ -5,12 +5,14 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import uvloop
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.registry import activities
@@ -20,7 +22,7 @@ from db.connections import Database
 from db.notifications import Notifications
 from executions.schedule import ensure
 from jobs.stages import JOBS_QUEUE
-from temporal_client import connect
+from temporal_client import connect_once_reachable
 from workflows.registry import WORKFLOWS
 from workflows.sandbox import runner
 
@@ -28,6 +30,13 @@ logger = logging.getLogger("nightjar.worker")
 
 # what the SDK sends of heartbeats: often enough that progress and cancellation are a second old at most
 HEARTBEAT_EVERY = timedelta(seconds=1)
+
+PATIENCE = 5.0
+"""Seconds for a connection to the database. The beats of a stage wait for it, and must come within ten."""
+PAUSE = 5.0
+"""Seconds before a worker that Temporal refused tries again."""
+
+Out = TypeVar("Out")
 
 
 def build_workers(settings: Settings, client: Client, resources: Resources) -> Sequence[Worker]:
@@ -49,16 +58,21 @@ def build_workers(settings: Settings, client: Client, resources: Resources) -> S
 
 
 @asynccontextmanager
-async def working(settings: Settings) -> AsyncIterator[Sequence[Worker]]:
-    """Workers that run while the block does; at its end they finish or hand over what is under way."""
+async def working(settings: Settings, client: Client | None = None) -> AsyncIterator[Sequence[Worker]]:
+    """Workers that run while the block does; at its end they finish or hand over what is under way.
+
+    A database that is away is waited for by the activities themselves.
+    """
     # an activity may hold two connections: its effect, and the timer that tells how far it is
     pool = max(settings.database_pool, 2 * settings.max_concurrent_activities)
-    client = await connect(settings)
-    async with Database(settings.database_url, size=pool, name="nightjar worker", check=True) as database:
+    client = client or await connect_once_reachable(settings)
+    async with Database(
+        settings.database_url, size=pool, name="nightjar worker", patience=PATIENCE, check=True
+    ) as database:
         resources = Resources(database)
         workers = build_workers(settings, client, resources)
         notifications = Notifications(settings.database_url, "nightjar worker: news")
-        news = asyncio.create_task(resources.watch.follow(notifications))
+        news = asyncio.create_task(resources.news.follow(notifications))
         try:
             async with AsyncExitStack() as running:
                 for worker in workers:
@@ -72,15 +86,37 @@ async def working(settings: Settings) -> AsyncIterator[Sequence[Worker]]:
 
 
 async def work(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; then finish or hand over what is under way within the grace period."""
+    """Work until SIGTERM or SIGINT; then finish or hand over what is under way within the grace period.
+
+    While Temporal is away, wait until it is back.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with working(settings) as workers:
-        logger.info("working on %s", ", ".join(worker.task_queue for worker in workers))
-        await stop.wait()
-        logger.info("stopping")
+    while (client := await _unless(stop, connect_once_reachable(settings))) is not None:
+        try:
+            async with working(settings, client) as workers:
+                logger.info("working on %s", ", ".join(worker.task_queue for worker in workers))
+                await stop.wait()
+                logger.info("stopping")
+                return
+        except (RuntimeError, RPCError) as error:
+            # Temporal answered a moment ago, and went away or refused the worker
+            logger.error("cannot work: %s; trying again in %.0f s", error, PAUSE)
+        await _unless(stop, asyncio.sleep(PAUSE))
+
+
+async def _unless(stop: asyncio.Event, coming: Coroutine[Any, Any, Out]) -> Out | None:
+    """What comes, unless told to stop before it does."""
+    arriving, told = asyncio.create_task(coming), asyncio.create_task(stop.wait())
+    await asyncio.wait((arriving, told), return_when=asyncio.FIRST_COMPLETED)
+    if told.done():
+        arriving.cancel()
+        await asyncio.wait((arriving,))
+        return None
+    told.cancel()
+    return arriving.result()
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from activities.resources import Resources
 from db import stage_rows
 from db.connections import Connection
 from db.log_rows import Line
-from jobs.errors import AttemptSuperseded, JobError, RunPaused
+from jobs.errors import AttemptSuperseded, JobError, RunPaused, ServiceUnavailable
 from jobs.stages import Stage, StageSnapshot
 from jobs.status import Status
 
@@ -47,9 +47,16 @@ LONGEST_TELLING = timedelta(seconds=2)
 ATTEMPTS_AT_THE_UNEXPECTED = 3
 """An error that nobody foresaw is tried again this often: it may be a passing fault, or a defect."""
 
-# psycopg: connections, deadlocks, resources, time-outs, a server that has become read-only; a pool without a free
-# connection is one of them
-OUT_OF_REACH = (OperationalError, InterfaceError, InternalError, ConnectionError, TimeoutError)
+# what passes, or may. Of psycopg: connections, deadlocks, resources, time-outs, a server that has become read-only; a
+# pool without a free connection is one of them
+OUT_OF_REACH = (
+    OperationalError,
+    InterfaceError,
+    InternalError,
+    ConnectionError,
+    TimeoutError,
+    ServiceUnavailable,
+)
 # an attempt that was superseded is over for Temporal too, or else the one which took its place is
 TRANSIENT = (*OUT_OF_REACH, AttemptSuperseded)
 FINAL = (JobError, DataError, IntegrityError, NotSupportedError)
@@ -222,7 +229,7 @@ async def reporting(
     The body goes on where the row's cursor says. Errors leave as what Temporal must know of them: whether
     trying again can help.
     """
-    with for_temporal(), resources.watch.on(payload.job_id) as news:
+    with for_temporal(), resources.news.on(payload.job_id) as news:
         report = await _started(resources, stage, payload)
         keeping = asyncio.create_task(_keep(report, news, body=current_task()))
         try:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from activities.watching import Watch
+from activities.news import News
 from db.connections import Database
 
 
@@ -11,5 +11,5 @@ class Resources:
     """Given to every class of activities."""
 
     database: Database
-    watch: Watch = field(default_factory=Watch)
+    news: News = field(default_factory=News)
     """Who wants to know at once what happens to a job."""

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from importlib.metadata import version
 
 from fastapi import FastAPI
-from psycopg import IntegrityError, OperationalError
+from psycopg import IntegrityError, InterfaceError, OperationalError
+from psycopg.errors import ReadOnlySqlTransaction
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -40,6 +41,7 @@ from api.routes import (
 )
 from config import Settings
 from db.connections import Database
+from db.watching import Watch
 from executions.launcher import Launcher
 from temporal_client import connect
 
@@ -47,6 +49,8 @@ PATIENCE = 2.0
 """Seconds that a request waits for a connection to the database before it is answered 503."""
 TIME_LIMITS = "-c lock_timeout=5s -c statement_timeout=30s"
 """No request hangs on a row that somebody holds, or on a query that never ends."""
+WATCH = Watch(silence=3.0, reply=1.5, longest=36.0)
+"""Nor on a server that hangs: a request is answered 503 after five seconds. A query that only takes long may."""
 
 RESOURCES = [
     jobs.jobs,
@@ -89,6 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             patience=PATIENCE,
             check=True,
             options=TIME_LIMITS,
+            watch=WATCH,
         ) as database:
             launcher = Launcher(temporal, chosen.task_queue)
             courier = Courier(database, launcher)
@@ -123,7 +128,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     docs.install(app)
     app.add_exception_handler(ApiError, answer_api_error)
     app.add_exception_handler(HTTPException, answer_http_error)
-    app.add_exception_handler(OperationalError, answer_unavailable)
+    for unavailable in (OperationalError, InterfaceError, ReadOnlySqlTransaction):
+        app.add_exception_handler(unavailable, answer_unavailable)
     app.add_exception_handler(IntegrityError, answer_conflict)
     app.add_exception_handler(Exception, answer_unforeseen)
     _add_middleware(app, chosen)

@@ -23,6 +23,7 @@ from psycopg import AsyncConnection
 
 from db import schema
 from db.connections import Database, driver_address
+from db.notifications import Change
 from embedded.child import Child
 from embedded.ports import LOOPBACK, free_port
 from embedded.stack import Stack, stack
@@ -259,9 +260,9 @@ class Endings:
 
     async def listen(self) -> None:
         async for notice in self._listening.notifies():
-            job_id, status = notice.payload.split()
-            if status in FINAL:
-                self._end(int(job_id), status)
+            change = Change.read(notice.payload)
+            if change.status in FINAL:
+                self._end(change.job_id, change.status)
 
     def _end(self, job_id: int, status: str) -> None:
         future = self._waiting.pop(job_id, None)

@@ -61,6 +61,33 @@ def stages(job: Job) -> RenderableType:
     return Group(title, table)
 
 
+MENDERS = {
+    "nobody": "nothing to do",
+    "owner": "whoever may run the job",
+    "operator": "an operator",
+    "service": "whoever runs that service",
+}
+"""What people read of who can mend it."""
+
+
+def explanation(said: dict[str, Any]) -> RenderableType:
+    """Why a job is where it is."""
+    title = Text.assemble(
+        ("Job ", "bold"), (str(said["id"]), "bold"), "  ", status(said["status"]), f"  {said['summary']}"
+    )
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for what, value in (
+        ("cause", said["cause"]),
+        ("since", said["since"]),
+        ("mended by", MENDERS.get(said["mended_by"], said["mended_by"])),
+    ):
+        if value is not None:
+            table.add_row(f"  {what}", Text(str(value)))
+    for each in said["evidence"]:
+        table.add_row(Text(f"  {each['what']}", style="dim"), Text(str(each["value"])))
+    return Group(title, table)
+
+
 def watch(console: Console, look: Callable[[], Job]) -> Job:
     """Show a job until it is over; gives it as it ended."""
     job = look()

@@ -3,16 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy.exc
 from google.protobuf.duration_pb2 import Duration
-from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
+from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
-from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
-    DescribeTaskQueueRequest,
     ListWorkflowExecutionsRequest,
     RegisterNamespaceRequest,
 )
@@ -21,6 +19,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from config import Settings
 from db import schema
+from executions import schedule
+from executions.looking import WORKFLOWS, describe_queue
 from jobs.search_attributes import TYPE_NAMES
 from jobs.stages import JOBS_QUEUE
 from temporal_client import connect
@@ -83,6 +83,7 @@ async def _temporal(settings: Settings) -> list[Finding]:
     found.append(await _namespace(client, settings.temporal_namespace))
     if found[-1].fine:
         found.append(await _search_attributes(client, settings.temporal_namespace))
+        found.append(await _sweep(client, settings))
         found.append(await _workers(client, settings))
     return found
 
@@ -149,16 +150,30 @@ async def _search_attributes(client: Client, namespace: str) -> Finding:
     return Finding("Search attributes", True, ", ".join(TYPE_NAMES))
 
 
+async def _sweep(client: Client, settings: Settings) -> Finding:
+    name, every = schedule.schedule_id(settings.task_queue), settings.sweep_every
+
+    async def make() -> None:
+        await schedule.ensure(client, settings.task_queue, timedelta(seconds=every))
+
+    try:
+        described = await client.get_schedule_handle(name).describe()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            return Finding("Sweep", False, f"{name}: {error.message}", "check the rights to Schedules")
+        if not every:
+            return Finding("Sweep", True, "not wanted here (NIGHTJAR_SWEEP_EVERY is 0)")
+        remedy = "the next worker that starts makes it, or nightjar doctor --fix"
+        return Finding("Sweep", False, f"there is no Schedule {name}", remedy, make)
+    if described.schedule.state.paused:
+        return Finding("Sweep", False, f"{name} is paused", "unpause it in the Temporal Web UI")
+    return Finding("Sweep", True, name)
+
+
 async def _workers(client: Client, settings: Settings) -> Finding:
     queue = f"{settings.task_queue}-{JOBS_QUEUE}"
-    answer = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=settings.temporal_namespace,
-            task_queue=TaskQueue(name=queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        )
-    )
-    workers = sorted({poller.identity for poller in answer.pollers})
+    asking = (await describe_queue(client, queue, WORKFLOWS)).alive(datetime.now(UTC))
+    workers = sorted({poller.identity for poller in asking})
     if workers:
         return Finding("Workers", True, f"{queue}: {', '.join(workers)}")
     return Finding("Workers", False, f"{queue}: nobody polls", "start one: nightjar worker")

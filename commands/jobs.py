@@ -13,7 +13,7 @@ from commands import display
 from commands.connection import Server
 from jobs.status import FINAL
 
-app = typer.Typer(help="List, show, run, cancel, retry and watch jobs.", no_args_is_help=True)
+app = typer.Typer(help="List, show, explain, run, pause, cancel, retry and watch jobs.", no_args_is_help=True)
 # a table that is piped into something is not folded to the width of a terminal that is not there
 console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200)
 
@@ -68,6 +68,16 @@ def show(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None
 
 
 @app.command()
+def explain(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
+    """Why a job is where it is: the cause, since when, and who can mend it."""
+    said = context.obj.call("GET", f"/jobs/{job_id}/explain/")
+    if as_json:
+        _print(said)
+        return
+    console.print(display.explanation(said))
+
+
+@app.command()
 def run(context: typer.Context, job_id: JobId, follow: bool = typer.Option(False, "--watch")) -> None:
     """Run a job; one that is under way goes on as it is."""
     _act(context, job_id, "run", follow)
@@ -83,6 +93,18 @@ def retry(context: typer.Context, job_id: JobId, follow: bool = typer.Option(Fal
 def cancel(context: typer.Context, job_id: JobId, follow: bool = typer.Option(False, "--watch")) -> None:
     """Stop a job; one that is over stays as it ended."""
     _act(context, job_id, "cancel", follow)
+
+
+@app.command()
+def pause(context: typer.Context, job_id: JobId) -> None:
+    """Have a job begin nothing new; what is under way is finished."""
+    _act(context, job_id, "pause", follow=False)
+
+
+@app.command()
+def resume(context: typer.Context, job_id: JobId, follow: bool = typer.Option(False, "--watch")) -> None:
+    """Have a paused job go on where it was."""
+    _act(context, job_id, "resume", follow)
 
 
 def _act(context: typer.Context, job_id: int, word: str, follow: bool) -> None:

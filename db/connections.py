@@ -11,13 +11,20 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
-from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
+from db.watching import SERVER_OPTIONS, SYSTEM_LIMITS, Watch, WatchedConnection
+
 Row = dict[str, Any]
-Connection = AsyncConnection[Row]
+Connection = WatchedConnection
+
+WATCH = Watch(silence=4.0, reply=2.0)
+RECONNECTING = 5.0
+"""Seconds that the pool tries for a lost connection, at growing intervals; then whoever needs one has it try at once.
+
+Without this bound, the pause before the next attempt is as long as the server was away."""
 
 
 def driver_address(url: str) -> str:
@@ -37,14 +44,17 @@ class Database:
         patience: float = 10.0,
         check: bool = False,
         options: str = "",
+        watch: Watch = WATCH,
     ) -> None:
         """At most `size` connections; who waits longer than `patience` seconds for one gets PoolTimeout.
 
         With `check` a connection that the server has closed is not handed out: a restarted server then costs a
-        new connection, not a failed request. `options` are PostgreSQL's for the session, such as time limits.
+        new connection, not a failed request. `options` are PostgreSQL's for the session, such as time limits;
+        `watch` says how long a server may be silent.
         """
         self._check = check
         self._patience = patience
+        self._watch = watch
         set_json_dumps(orjson.dumps)
         set_json_loads(orjson.loads)
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
@@ -52,17 +62,24 @@ class Database:
             min_size=2,
             max_size=size,
             timeout=patience,
+            reconnect_timeout=RECONNECTING,
             open=False,
+            connection_class=WatchedConnection,
+            configure=self._set_watch,
             kwargs={
                 "row_factory": dict_row,
                 "application_name": name,
                 "connect_timeout": 5,
-                **({"options": options} if options else {}),
+                **SYSTEM_LIMITS,
+                "options": f"{SERVER_OPTIONS} {options}",
                 # each statement is planned once a connection: all of ours come again and again
                 "prepare_threshold": 0,
             },
             name=name,
         )
+
+    async def _set_watch(self, connection: Connection) -> None:
+        connection.watch = self._watch
 
     async def __aenter__(self) -> "Database":
         await self._pool.open()

@@ -23,6 +23,9 @@ QUICK = {
     # one machine needs no spreading of a task queue over partitions
     "matching.numTaskqueueReadPartitions": "1",
     "matching.numTaskqueueWritePartitions": "1",
+    # a worker that hangs, and whose connection does not end, is given no more tasks after 15 seconds instead of 80
+    "frontend.keepAliveTime": '"10s"',
+    "frontend.keepAliveTimeout": '"5s"',
 }
 # WAL and NORMAL: a killed server loses nothing; only a power cut can lose the last moments
 SQLITE = {"journal_mode": "WAL", "synchronous": "NORMAL"}

@@ -11,6 +11,7 @@
     - StageError             a stage failed in a way that no retry can mend
         - MissingInput       the job lacks something that its type needs
         - InvalidSampling    a sampling method or one of its arguments does not fit
+    - ServiceUnavailable     the far end of somebody else does not answer; trying again may help
 
 Nothing here knows of HTTP or of Temporal: `api.errors` turns these into responses,
 `activities.reporting` into Temporal failures.
@@ -74,3 +75,15 @@ class InvalidSampling(StageError):
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")
         self.field = field
+
+
+class ServiceUnavailable(JobError):
+    """A service that others run does not answer: a processing service, an object store.
+
+    Its name stands in Temporal's record of the failure and in explanations: it is never renamed.
+    """
+
+    def __init__(self, service: str, reason: str) -> None:
+        super().__init__(f"{service} does not answer: {reason}")
+        self.service = service
+        self.reason = reason

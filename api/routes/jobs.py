@@ -11,20 +11,23 @@ from fastapi import Response
 from api import permissions, queries
 from api.call import REPLAYED, Answer, Call, CallDep, Then
 from api.courier import STOP_AFTER
-from api.errors import Invalid, PermissionDenied
+from api.errors import Invalid, NotFound, PermissionDenied
 from api.fields import Boolean, Document, Integer, Reference, Slug, Text
 from api.filters import Choice, Exactly, OneOf, Sort
 from api.filters import Row as RowFilter
 from api.request_ids import current_request_id
 from api.resource import Resource
 from api.responses import json_response
+from api.schemas import explanations
 from api.schemas import jobs as schema
 from api.view import View
-from db import job_pages, job_rows, project_rows
+from db import explaining_rows, job_pages, job_rows, project_rows
 from db.connections import Connection, Row
 from db.job_rows import Asked
 from db.listing import Condition, Wanted
+from executions import looking
 from jobs import delay
+from jobs.explaining import Facts, TemporalFacts, explain
 from jobs.status import Status
 from monitoring.projects import FEATURE_FLAGS
 from workflows.registry import JOB_TYPES, TYPE_NAMES
@@ -257,6 +260,30 @@ class Jobs(Resource):
 
         return await self.act_on(call, item_id, None, act)
 
+    async def explain(self, item_id: str, call: CallDep) -> Response:
+        """Why the job is where it is: the cause, since when, who can mend it, and what that is known from.
+
+        Asks Temporal too, for at most a second or so; that it does not answer is an answer of its own.
+        """
+        wanted = await self.wanted(call)
+        database, launcher = call.platform.database, call.platform.launcher
+        async with database.single_statements() as db:
+            row = await self.find(db, call, item_id, wanted)
+            known = await explaining_rows.read(db, row["id"])
+        temporal = TemporalFacts()
+        if known is not None and known.facts.status.is_active:
+            job_type = JOB_TYPES.get(known.job_type_key)
+            stages = () if job_type is None else job_type.stages
+            temporal = await looking.look(launcher.temporal, launcher.task_queue, known.workflow, stages)
+            # the row after Temporal: what has closed its row first, and ended then, is not taken for lost
+            async with database.single_statements() as db:
+                known = await explaining_rows.read(db, row["id"])
+        if known is None:
+            raise NotFound
+        said = explain(Facts(known.now, known.facts, temporal))
+        body = explanations.explanation(row["id"], known.facts.status, said, call.platform.time_zone)
+        return json_response(body)
+
     async def pause(self, item_id: str, call: CallDep) -> Response:
         """Pause a job: what is under way is finished, nothing new is begun. One that does not run stays as it is."""
         return await self._ask_to_pause(item_id, call, pause=True)
@@ -308,9 +335,13 @@ def stopping(call: Call, asked: Asked) -> Then | None:
         return None
     if asked.status is Status.REVOKED:
         return lambda: launcher.terminate(workflow, "Cancelled before it began")
-    # without a worker nobody answers: then the courier ends the run
-    call.platform.courier.come_after(STOP_AFTER)
-    return lambda: launcher.cancel(workflow)
+
+    async def tell() -> None:
+        # without a worker nobody answers: then the courier ends the run
+        call.platform.courier.come_after(STOP_AFTER)
+        await launcher.cancel(workflow)
+
+    return tell
 
 
 def pausing(call: Call, job_id: int, asked: Asked) -> Then | None:
@@ -346,3 +377,12 @@ for _action, _operation_id, _summary in _ACTIONS:
         responses={200: {"description": "The job as it is now.", "model": schema.Job}},
         response_model=None,
     )
+router.add_api_route(
+    "/{item_id}/explain/",
+    jobs.explain,
+    methods=["GET"],
+    operation_id="explain_job",
+    summary="Explain why a job is where it is",
+    responses={200: {"description": "Why.", "model": explanations.Explanation}},
+    response_model=None,
+)

@@ -97,7 +97,6 @@ class _Common(TypedDict):
     updated_at: Time
     started_at: Time | None
     finished_at: Time | None
-    paused_at: Time | None
     duration: str | None
     progress: Progress
     logs: Logs
@@ -110,6 +109,7 @@ class JobInList(_Common):
     """A job as one of many: without log and result."""
 
     user_permissions: Permissions
+    paused_at: Time | None
 
 
 class Job(_Common):
@@ -117,6 +117,8 @@ class Job(_Common):
 
     result: dict[str, Any] | None
     user_permissions: Permissions
+    paused_at: Time | None
+    """Since when nothing new is begun for it; null unless it is paused."""
 
 
 class BriefJob(TypedDict):
@@ -134,13 +136,19 @@ _EMPTY = orjson.Fragment(b"[]")
 
 def detail(job: Row, view: View) -> Job:
     common = _common(job, view, _fragment(job["stdout"]), _fragment(job["stderr"]))
-    return {**common, "result": job["result"], "user_permissions": permissions.of_job(view.user, job)}
+    return {
+        **common,
+        "result": job["result"],
+        "user_permissions": permissions.of_job(view.user, job),
+        "paused_at": job["paused_at"],
+    }
 
 
 def in_list(job: Row, view: View) -> JobInList:
     return {
         **_common(job, view, _EMPTY, _EMPTY),
         "user_permissions": permissions.of_job(view.user, job),
+        "paused_at": job["paused_at"],
     }
 
 
@@ -176,7 +184,6 @@ def _common(job: Row, view: View, stdout: orjson.Fragment, stderr: orjson.Fragme
         "updated_at": job["updated_at"],
         "started_at": job["started_at"],
         "finished_at": job["finished_at"],
-        "paused_at": job["paused_at"],
         "duration": job["duration"],
         "progress": progress(job["status"], job["stages"], out, err, job["paused_at"]),
         "logs": {"stdout": out, "stderr": err},

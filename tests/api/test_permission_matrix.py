@@ -83,6 +83,7 @@ def open_to(callers: Callers, *addresses: tuple[str, str], done: int = 200) -> R
 
 RULES: Rules = {
     **entity("/jobs/", create=MEMBERS, change=DATA_MANAGERS, delete=SUPERUSERS),
+    ("GET", "/jobs/{item_id}/explain/"): Rule(EVERYBODY),
     ("POST", "/jobs/{item_id}/run/"): Rule(DATA_MANAGERS),
     ("POST", "/jobs/{item_id}/retry/"): Rule(DATA_MANAGERS),
     ("POST", "/jobs/{item_id}/cancel/"): Rule(DATA_MANAGERS),

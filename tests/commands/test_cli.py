@@ -10,12 +10,16 @@ from pathlib import Path
 import httpx2
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from config import Settings
 from db import schema
 from db.connections import driver_address
+from embedded.ports import LOOPBACK
 from embedded.stack import Stack
+from tests.conftest import serving
 from tests.field import Field, Person
+from tests.passages import passage
 from tests.processes import ROOT, environment
 from tests.waiting import job_in, make_job
 
@@ -53,8 +57,41 @@ async def test_jobs_are_listed_shown_run_watched_and_cancelled(
     await client.patch(f"/jobs/{job}/", json={"delay": 60})
     await nightjar("jobs", "retry", job, there=there)
     await job_in(client, int(job), "STARTED")
+    assert "Paused since" in await nightjar("jobs", "pause", job, there=there)
+    assert "Paused since" not in await nightjar("jobs", "resume", job, there=there)
     await nightjar("jobs", "cancel", job, there=there)
     assert "REVOKED" in await nightjar("jobs", "watch", job, status=1, there=there)
+
+
+async def test_a_job_is_explained(
+    address: str, client: httpx2.AsyncClient, field: Field, admin: Person, settings: Settings
+) -> None:
+    job = str((await make_job(client, *await field.small_set()))["id"])
+    there = {"NIGHTJAR_API_URL": address, "NIGHTJAR_API_TOKEN": admin.token}
+
+    lines = (await nightjar("jobs", "explain", job, there=there)).splitlines()
+    said = json.loads(await nightjar("jobs", "explain", job, "--json", there=there))
+
+    words = f"No worker is running: ask an operator to start one (queue {settings.task_queue}-jobs)"
+    assert lines[0].rstrip() == f"Job {job}  PENDING  {words}"
+    told = [re.split(r"  +", line.strip()) for line in lines[1:4]]
+    assert [told[0], told[1][0], told[2]] == [["cause", "no_worker"], "since", ["mended by", "an operator"]]
+    assert (said["cause"], said["summary"], said["mended_by"]) == ("no_worker", words, "operator")
+
+
+async def test_a_database_that_is_away_is_said_to_be_so(
+    field: Field, admin: Person, settings: Settings
+) -> None:
+    at = make_url(settings.database_url)
+    async with passage(f"{at.host}:{at.port}") as way:
+        detour = at.set(host=LOOPBACK, port=way.port).render_as_string(hide_password=False)
+        async with serving(settings.model_copy(update={"database_url": detour})) as address:
+            there = {"NIGHTJAR_API_URL": address, "NIGHTJAR_API_TOKEN": admin.token}
+            await way.cut()
+
+            output = await nightjar("jobs", "explain", "7", status=1, there=there)
+
+    assert output == "nightjar: 503: The database cannot be reached.\n"
 
 
 async def test_a_login_is_kept_for_its_server_and_readable_by_its_owner_only(

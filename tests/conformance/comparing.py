@@ -41,11 +41,13 @@ def as_meant(value: Any) -> Any:
 
 
 def _job_as_meant(body: dict[str, Any]) -> dict[str, Any]:
-    """The status of a summary is that of the job, and the log is said twice."""
+    """The status of a summary is that of the job, the log is said twice, and a job says whether it is paused."""
     progress = body.get("progress")
     if isinstance(progress, dict) and "stages" in progress and "status" in body:
         summary = {**progress["summary"], "status": body["status"]}
-        return {**body, "progress": {**progress, "summary": summary, "errors": "stderr", "logs": "stdout"}}
+        said = {**progress, "summary": summary, "errors": "stderr", "logs": "stdout"}
+        paused = {"paused_at": None} if "job_type" in body else {}
+        return {**body, "progress": said, **paused}
     return body
 
 

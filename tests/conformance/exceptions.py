@@ -27,7 +27,14 @@ _DESCRIBED = (
         "job_type_key.help_text added",
     ),
     *("dispatch_mode.help_text missing", "dispatch_mode.type", "duration.type", "status.type"),
-    *("logs.children added", "logs.type", "progress.children added", "progress.type", "params added"),
+    *(
+        "logs.children added",
+        "logs.type",
+        "progress.children added",
+        "progress.type",
+        "params added",
+        "paused_at added",
+    ),
 )
 
 

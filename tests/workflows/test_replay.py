@@ -1,18 +1,25 @@
-"""Histories of released shapes still replay: a workflow that runs during an upgrade goes on after it.
+"""Histories of every shape still replay: a workflow that runs during an upgrade goes on after it.
+
+And every shape that a workflow has now is among the recorded ones: whoever changes one records it.
 
 `python -m tests.workflows.test_replay WORKFLOW_ID FILE` records one from the Temporal of the settings.
 """
 
 import asyncio
 import sys
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
-from temporalio.client import WorkflowHistory
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowHistory
 from temporalio.worker import Replayer
 
 from config import Settings
 from temporal_client import connect
+from tests.field import Field
+from tests.waiting import job_in, make_job, until
 from workflows.registry import WORKFLOWS
 from workflows.sandbox import runner
 
@@ -24,6 +31,65 @@ async def test_a_recorded_history_replays(path: Path) -> None:
     history = WorkflowHistory.from_json(path.stem, path.read_text())
 
     await Replayer(workflows=WORKFLOWS, workflow_runner=runner()).replay_workflow(history)
+
+
+TYPE = "populate_captures_collection"
+
+
+def shape(history: WorkflowHistory) -> set[tuple[str, str]]:
+    """What follows what in a history; what only says that a worker was at it is left out.
+
+    How often a delay was reported before something else came is chance.
+    """
+    names = [
+        name
+        for event in history.to_json_dict()["events"]
+        if "WORKFLOW_TASK" not in (name := event["eventType"]) and name != "EVENT_TYPE_ACTIVITY_TASK_STARTED"
+    ]
+    return set(pairwise(names))
+
+
+@pytest.mark.parametrize("scene", ["plain", "cancelled", "paused"])
+async def test_the_shapes_that_workflows_have_now_are_recorded(
+    client: httpx2.AsyncClient, field: Field, worker: None, temporal: Client, scene: str
+) -> None:
+    known = WorkflowHistory.from_json("known", (HISTORIES / f"{TYPE}.{scene}.json").read_text())
+    project_id, set_id = await field.small_set()
+    delay = {"plain": 0, "cancelled": 300, "paused": 6}[scene]
+    job = await make_job(client, project_id, set_id, delay=delay)
+    if scene != "plain":
+        await job_in(client, job["id"], "STARTED")
+        await until(lambda: delaying(client, job["id"]), "the delay")
+    if scene == "cancelled":
+        await client.post(f"/jobs/{job['id']}/cancel/")
+    if scene == "paused":
+        await client.post(f"/jobs/{job['id']}/pause/")
+        handle = temporal.get_workflow_handle(f"job-{job['id']}")
+        await until(lambda: heard(handle), "the pause in the workflow")
+        await client.post(f"/jobs/{job['id']}/resume/")
+    await job_in(client, job["id"])
+
+    async def over() -> bool:
+        described = await temporal.get_workflow_handle(f"job-{job['id']}").describe()
+        return described.status is not WorkflowExecutionStatus.RUNNING
+
+    await until(over, "the end of the workflow")
+    now = await temporal.get_workflow_handle(f"job-{job['id']}").fetch_history()
+    assert shape(now) == shape(known), (
+        "the commands of the workflow changed: see docs/operating.md, changing a workflow"
+    )
+
+
+async def delaying(client: httpx2.AsyncClient, job_id: int) -> bool:
+    stages = (await client.get(f"/jobs/{job_id}/")).json()["progress"]["stages"]
+    return bool(stages[0]["status"] == "STARTED")
+
+
+async def heard(handle: WorkflowHandle[Any, Any]) -> bool:
+    """Whether the workflow has looked at its row after the signal."""
+    names = [event["eventType"] for event in (await handle.fetch_history()).to_json_dict()["events"]]
+    signal = "EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED"
+    return signal in names and "EVENT_TYPE_MARKER_RECORDED" in names[names.index(signal) :]
 
 
 async def record(workflow_id: str, path: Path) -> None:

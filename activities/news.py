@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from db.notifications import Change, Notifications
 
 
-class Watch:
+class News:
     """Who waits for news of which job, in this process."""
 
     def __init__(self) -> None:

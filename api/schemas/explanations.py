@@ -1,0 +1,57 @@
+"""Why a job is where it is, as the API says it."""
+
+from datetime import datetime
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import WithJsonSchema
+from typing_extensions import TypedDict
+
+from api.schemas.values import Time
+from jobs import explaining
+from jobs.explaining import Cause, Mender
+from jobs.status import Status
+
+_Cause = Annotated[str, WithJsonSchema({"type": "string", "enum": [str(cause) for cause in Cause]})]
+_Mender = Annotated[str, WithJsonSchema({"type": "string", "enum": [str(mender) for mender in Mender]})]
+
+
+class Evidence(TypedDict):
+    """One thing that is known; a time is text, as everywhere."""
+
+    what: str
+    value: str | int | float
+
+
+class Explanation(TypedDict):
+    """`summary` is one sentence for who waits for the job."""
+
+    id: int
+    status: str
+    cause: _Cause
+    summary: str
+    since: Time | None
+    mended_by: _Mender
+    evidence: list[Evidence]
+
+
+def explanation(job_id: int, status: Status, said: explaining.Explanation, zone: str) -> Explanation:
+    """What is said of a job, its times as wall clock of that zone."""
+    here = ZoneInfo(zone)
+    return {
+        "id": job_id,
+        "status": status,
+        "cause": said.cause,
+        "summary": said.summary,
+        "since": None if said.since is None else _local(said.since, here),
+        "mended_by": said.mended_by,
+        "evidence": [{"what": each.what, "value": _value(each.value, here)} for each in said.evidence],
+    }
+
+
+def _local(moment: datetime, zone: ZoneInfo) -> datetime:
+    return moment.astimezone(zone).replace(tzinfo=None)
+
+
+def _value(value: str | float | datetime, zone: ZoneInfo) -> str | int | float:
+    return _local(value, zone).isoformat() if isinstance(value, datetime) else value
