@@ -42,19 +42,19 @@ async def test_nothing_is_lost_doubled_wrong_or_stuck_while_everything_is_killed
 
 
 def test_told_to_stop_it_ends_with_everything_that_it_started(tmp_path: Path) -> None:
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "tests.chaos", "--seconds", "60", "--seed", "1"],
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         text=True,
-    )
-    try:
-        children = asyncio.run(until(lambda: _servers(tmp_path), "servers that run"))
-        process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=LONGEST)
-    finally:
-        process.kill()
+    ) as process:
+        try:
+            children = asyncio.run(until(lambda: _servers(tmp_path), "servers that run", 2 * LONGEST))
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=2 * LONGEST)
+        finally:
+            process.kill()
 
     assert process.returncode == 130, said
     assert list(tmp_path.iterdir()) == []
