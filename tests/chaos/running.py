@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.chaos.audit import Audit, Finding, Flaw
 from tests.chaos.client import Client, client_of
 from tests.chaos.facts import Facts
 from tests.chaos.faults import Faults
-from tests.chaos.plan import Kind, Plan, Wish
+from tests.chaos.plan import HOW_MANY, Kind, Plan, Wish
 from tests.chaos.report import Report
 from tests.chaos.stack import Platform
 from tests.chaos.workload import Workload
@@ -32,6 +32,8 @@ WORKFLOWS_END_AFTER = 75.0
 """A workflow that waits for the word that it was cancelled ends by itself after a minute."""
 FENCE = 5.0
 """Seconds, at the end, in which nothing may change any more."""
+ONE_EACH = {"api": 1, "worker": 1}
+"""What the undisturbed run needs: nothing of it dies."""
 AT_ONCE = 12
 """Jobs that the undisturbed run starts side by side."""
 
@@ -58,11 +60,11 @@ class Outcome:
     workflows_closed_after: float
 
 
-async def run(plan: Plan, folder: Path, say: Say) -> Report:
+async def run(plan: Plan, folder: Path, say: Say, *, fence: float = FENCE) -> Report:
     """Both runs of a plan, and their audit."""
     began = time.monotonic()
     say(f"seed {plan.seed}: {len(plan.wishes)} jobs, {len(plan.faults)} faults; undisturbed run")
-    async with scene(plan, folder / "undisturbed") as calm:
+    async with scene(plan, folder / "undisturbed", ONE_EACH) as calm:
         before = await facts_of.effects(plan, calm.field, calm.workload.fields)
         await _undisturbed(calm.workload)
         reference = (await _outcome(calm, before, fence=0)).facts
@@ -73,13 +75,13 @@ async def run(plan: Plan, folder: Path, say: Say) -> Report:
         for found in [*Audit(calm_plan, reference).findings(), *_without_effect(calm_plan, reference)]
     ]
     say(f"disturbed run, {plan.seconds:.0f} s")
-    async with scene(plan, folder / "disturbed") as scene_:
+    async with scene(plan, folder / "disturbed", HOW_MANY) as scene_:
         before = await facts_of.effects(plan, scene_.field, scene_.workload.fields)
         faults = Faults(scene_.platform)
         await _disturbed(plan, scene_.workload, faults)
         await scene_.platform.all_up()
         say("all faults are over; waiting for quiet")
-        outcome = await _outcome(scene_, before, fence=FENCE)
+        outcome = await _outcome(scene_, before, fence=fence)
         ended = scene_.platform.ended_by_themselves
     findings += Audit(plan, outcome.facts, reference).findings()
     return report.make(
@@ -97,10 +99,10 @@ async def run(plan: Plan, folder: Path, say: Say) -> Report:
 
 
 @asynccontextmanager
-async def scene(plan: Plan, folder: Path) -> AsyncIterator[Scene]:
+async def scene(plan: Plan, folder: Path, many: Mapping[str, int]) -> AsyncIterator[Scene]:
     """Fresh servers, with all jobs of the plan made and none started."""
     async with (
-        stack.running(folder) as platform,
+        stack.running(folder, many) as platform,
         Database(platform.settings.database_url, size=4, name="chaos", check=True) as database,
     ):
         field = Field(database)

@@ -6,7 +6,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -20,7 +20,6 @@ from embedded.child import Child, ChildFailed
 from embedded.ports import free_port
 from embedded.stack import Stack, stack
 from jobs.search_attributes import TYPE_NAMES
-from tests.chaos.plan import HOW_MANY
 from tests.passages import Passage, passage
 from tests.processes import environment
 from tests.waiting import until
@@ -113,21 +112,23 @@ class Platform:
 
         async def ready() -> bool:
             up = all(each.running for all_ in self.processes.values() for each in all_)
-            return up and all([await _is_ready(api) for api in self.apis])
+            return up and all([await _is_ready(client, api) for api in self.apis])
 
-        await until(ready, "everything up", seconds=60)
+        async with httpx2.AsyncClient(timeout=5, verify=False) as client:
+            await until(ready, "everything up", seconds=60)
 
 
-async def _is_ready(address: str) -> bool:
+async def _is_ready(client: httpx2.AsyncClient, address: str) -> bool:
+    """Whether an API reaches the database and Temporal."""
     with suppress(httpx2.HTTPError):
-        async with httpx2.AsyncClient(base_url=address, timeout=5) as client:
-            return (await client.get("/readyz")).text.find("degraded") < 0
+        answer = await client.get(f"{address}/readyz")
+        return answer.is_success and answer.json()["status"] == "ok"
     return False
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Platform]:
-    """The platform over an empty folder; every process of it has ended when the block has."""
+async def running(folder: Path, many: Mapping[str, int]) -> AsyncIterator[Platform]:
+    """The platform over an empty folder, with so many API processes and workers; all have ended after the block."""
     servers = stack(folder, TYPE_NAMES)
     postgres, temporal = _postgres(servers), _temporal(servers)
     async with AsyncExitStack() as cleaning:
@@ -142,7 +143,7 @@ async def running(folder: Path) -> AsyncIterator[Platform]:
         )
         platform = Platform(settings, [], {"postgres": [postgres], "temporal": [temporal]}, {})
         for name, begin in (("api", _api), ("worker", _worker)):
-            for number in range(HOW_MANY[name]):
+            for number in range(many[name]):
                 process = await _add(cleaning, platform, name, number, begin)
                 await process.begin()
         await platform.all_up()

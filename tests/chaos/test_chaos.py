@@ -32,7 +32,7 @@ async def test_nothing_is_lost_doubled_wrong_or_stuck_while_everything_is_killed
 ) -> None:
     caplog.set_level(logging.INFO, "chaos")
 
-    made = await running.run(SHORT, tmp_path, logging.getLogger("chaos").info)
+    made = await running.run(SHORT, tmp_path, logging.getLogger("chaos").info, fence=2)
 
     assert made.findings == []
     assert sum(made.in_a_final_state.values()) == made.jobs_asked_for == len(SHORT.wishes)
