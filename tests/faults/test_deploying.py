@@ -23,7 +23,7 @@ from tests.field import Field, Person
 from tests.processes import api_process, worker_process
 from tests.waiting import job_in, make_job, until
 
-ROUNDS = 3
+ROUNDS = 2
 
 
 async def told_to_stop(child: Child) -> int:
