@@ -311,11 +311,28 @@ async def _keep(report: StageReporter, news: asyncio.Event, body: asyncio.Task[A
     Stops the body and raises once the run turns out to be over, another attempt has taken the stage, or what was
     noted cannot be written at all.
     """
+    # by itself: a database that hangs must not let the attempt look dead
+    beating = asyncio.create_task(_beat(report))
+    try:
+        await _write_and_tell(report, news)
+    except Exception:
+        body.cancel()
+        raise
+    finally:
+        beating.cancel()
+
+
+async def _beat(report: StageReporter) -> None:
+    while True:
+        await asyncio.sleep(SECONDS_BETWEEN_BEATS)
+        report.beat()
+
+
+async def _write_and_tell(report: StageReporter, news: asyncio.Event) -> None:
     began = time.monotonic()
     next_telling = FIRST_TELLING
     while True:
         heard = await _heard(news)
-        report.beat()
         # a database out of reach now is no reason to end: what was noted is written later, or by the next attempt
         try:
             if heard:
@@ -324,9 +341,6 @@ async def _keep(report: StageReporter, news: asyncio.Event, body: asyncio.Task[A
                 await report.write()
         except OUT_OF_REACH as error:
             activity.logger.warning("cannot write how far the stage is: %s", first_line(error))
-        except Exception:
-            body.cancel()
-            raise
         passed = time.monotonic() - began
         if passed >= next_telling:
             next_telling = min(passed * 2, passed + LONGEST_BETWEEN_TELLINGS)

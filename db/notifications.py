@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from psycopg import AsyncConnection, Error, sql
+from psycopg.conninfo import make_conninfo
 
 from db.connections import driver_address
+from db.watching import SERVER_OPTIONS, SYSTEM_LIMITS
 
 logger = logging.getLogger("nightjar.notifications")
 
@@ -42,7 +44,7 @@ class Notifications:
     """A connection of its own that listens, and is made again whenever it is lost."""
 
     def __init__(self, url: str, name: str) -> None:
-        self._address = driver_address(url)
+        self._address = make_conninfo(driver_address(url), **SYSTEM_LIMITS, options=SERVER_OPTIONS)
         self._name = name
 
     async def follow(self) -> AsyncIterator[Change | None]:

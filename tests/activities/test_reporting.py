@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
@@ -19,6 +20,7 @@ from db.run_rows import Execution
 from jobs.runs import ClaimedRun, JobRequest
 from jobs.stages import Stage, StageSnapshot
 from jobs.status import Status
+from tests.faults.scenes import database_passage
 from tests.field import Field
 from tests.waiting import until
 from workflows.populate_captures_collection import JOB_TYPE
@@ -49,8 +51,8 @@ async def recorded(db: Connection, run: ClaimedRun) -> tuple[StageSnapshot, dict
     return stage, rows[0]["cursor"]
 
 
-def environment(attempt: int = 1) -> ActivityEnvironment:
-    made = ActivityEnvironment()
+def environment(attempt: int = 1, client: Client | None = None) -> ActivityEnvironment:
+    made = ActivityEnvironment(client)
     made.info = replace(made.info, attempt=attempt)
     return made
 
@@ -89,6 +91,46 @@ async def test_what_is_noted_is_written_within_a_second_or_two_and_beats(
     async with database.transaction() as db:
         stage, _ = await recorded(db, run)
     assert (stage.status, stage.progress) == (Status.SUCCESS, 1.0)
+
+
+async def test_an_attempt_beats_on_while_the_database_hangs(
+    settings: Settings,
+    database: Database,
+    run: ClaimedRun,
+    temporal: Client,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    beats: list[Any] = []
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async with (
+        database_passage(settings) as (way, behind),
+        Database(behind.database_url, size=2, name="behind") as hanging,
+    ):
+
+        async def body() -> None:
+            async with reporting(Resources(hanging), STAGE, run) as report:
+                begun.set()
+                await go_on.wait()
+                report.log("the end")
+
+        env = environment(client=temporal)
+        env.on_heartbeat = lambda *details: beats.append(details)
+        task = asyncio.create_task(env.run(body))
+        await begun.wait()
+        way.freeze()
+        before = len(beats)
+
+        async def given_up() -> bool:
+            return "cannot write how far the stage is" in caplog.text
+
+        # a write hangs for seconds before it is given up, and no beat waits for it
+        await until(given_up, "the end of the hanging write", seconds=30)
+        assert len(beats) - before >= 4
+        way.thaw()
+        go_on.set()
+        await task
+    assert await messages(database, run) == ["the end"]
 
 
 async def test_an_effect_and_its_record_are_one(database: Database, run: ClaimedRun) -> None:
