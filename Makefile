@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# three processes, each with a PostgreSQL and a Temporal of its own; PARALLEL= runs the tests one after the other
+PARALLEL ?= --numprocesses 3 --dist worksteal
 INSTALLED := $(VENV)/installed
 
 .PHONY: help run test check chaos format lock clean
@@ -13,7 +15,7 @@ run: $(INSTALLED) ## Everything on this machine, with the demo job (ARGS=--exit 
 	@$(BIN)/nightjar up --demo $(ARGS)
 
 test: $(INSTALLED) ## All tests, on a PostgreSQL and a Temporal of their own (ARGS= for pytest)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 check: $(INSTALLED) ## What a change must pass: format, lint, types, layers, tests
 	$(BIN)/ruff format --check .

@@ -19,7 +19,7 @@ from activities.registry import activities
 from activities.resources import Resources
 from config import Settings
 from db.connections import Database
-from db.notifications import Notifications
+from db.notifications import OF_A_WORKER, Notifications
 from executions.schedule import ensure
 from jobs.stages import JOBS_QUEUE
 from temporal_client import connect_once_reachable
@@ -71,7 +71,7 @@ async def working(settings: Settings, client: Client | None = None) -> AsyncIter
     ) as database:
         resources = Resources(database)
         workers = build_workers(settings, client, resources)
-        notifications = Notifications(settings.database_url, "nightjar worker: news")
+        notifications = Notifications(settings.database_url, OF_A_WORKER)
         news = asyncio.create_task(resources.news.follow(notifications))
         try:
             async with AsyncExitStack() as running:

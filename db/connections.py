@@ -4,6 +4,7 @@ Queries run on psycopg itself: through SQLAlchemy's asyncio layer each statement
 of 0.1, and a short job is little else. SQLAlchemy has the tables, Alembic the migrations.
 """
 
+import asyncio
 import select
 import time
 from collections.abc import AsyncIterator
@@ -115,9 +116,17 @@ class Database:
 
     async def _take(self) -> Connection:
         """A connection from the pool, whose own check waits for a second before it tries the next."""
+        task = asyncio.current_task()
+        assert task is not None
+        cancellations = task.cancelling()
         deadline = time.monotonic() + self._patience
         while True:
             connection = await self._pool.getconn(deadline - time.monotonic())
+            if task.cancelling() > cancellations:
+                # before Python 3.12 the pool loses a cancellation in the moment in which it hands over a connection:
+                # https://github.com/psycopg/psycopg/issues/1345
+                await self._pool.putconn(connection)
+                raise asyncio.CancelledError
             if not self._check or not _closed_by_server(connection):
                 return connection
             await connection.close()

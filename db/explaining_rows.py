@@ -6,6 +6,7 @@ from typing import Any
 
 from db.connections import Connection, Row, one
 from db.job_rows import Workflow
+from db.notifications import OF_A_WORKER
 from db.stage_rows import snapshot
 from jobs.explaining import JobFacts, StageFacts
 from jobs.stages import Param
@@ -30,7 +31,10 @@ FROM jobs j WHERE j.id = %(job_id)s
 # who waits out a delay, or is paused, is in nobody's way
 _OTHERS = """
 SELECT count(*) FILTER (WHERE coalesce(o.asked_at, o.started_at) < %(asked_at)s) AS asked_before,
-       count(*) FILTER (WHERE o.status = 'STARTED') AS others_under_way
+       count(*) FILTER (WHERE o.status = 'STARTED') AS others_under_way,
+       (SELECT CASE WHEN bool_and(a.backend_type IS NOT NULL)  -- null is what another role may not see
+                    THEN count(*) FILTER (WHERE a.application_name = %(worker)s) END
+        FROM pg_stat_activity a WHERE a.datname = current_database()) AS workers_connected
 FROM jobs o
 WHERE o.status IN ('PENDING', 'STARTED') AND o.id <> %(job_id)s AND o.paused_at IS NULL
   AND NOT EXISTS (SELECT FROM job_stages g WHERE g.job_id = o.id AND g.key = 'delay' AND g.status = 'STARTED')
@@ -55,7 +59,7 @@ async def read(db: Connection, job_id: int) -> Known | None:
     status, asked_at = Status(row["status"]), row["asked_at"] or row["started_at"]
     others: Row | None = {}
     if status.is_active:
-        others = await one(db, _OTHERS, {"job_id": job_id, "asked_at": asked_at})
+        others = await one(db, _OTHERS, {"job_id": job_id, "asked_at": asked_at, "worker": OF_A_WORKER})
     facts = JobFacts(
         status=status,
         stages=_stages(row),

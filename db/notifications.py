@@ -15,6 +15,8 @@ logger = logging.getLogger("nightjar.notifications")
 
 CHANNEL = "nightjar_jobs"
 PAUSED, RESUMED = "paused", "resumed"
+OF_A_WORKER = "nightjar worker: news"
+"""The name, to PostgreSQL, of the one such connection that every worker has."""
 LONGEST_PAUSE = 5.0
 """Seconds between two tries to listen again."""
 ALIVE_WITHIN = 15.0

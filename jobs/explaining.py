@@ -120,6 +120,8 @@ class JobFacts:
     """Jobs that were asked to run earlier and still wait, or are worked on."""
     others_under_way: int = 0
     """Other jobs that a worker may be busy with."""
+    workers_connected: int | None = None
+    """Workers that are connected to PostgreSQL; null where it does not let us know."""
     last_error: str | None = None
     """The newest error in the log of the run."""
     last_line_at: datetime | None = None
@@ -403,7 +405,8 @@ def _no_worker(facts: Facts) -> Explanation | None:
 def _unattended(facts: Facts, queue: QueueFacts, since: datetime) -> bool:
     """Whether nobody is there to take what waits in that queue.
 
-    Temporal keeps who asked for work for minutes after the process died. Who is free takes what waits at once: if
+    Temporal keeps who asked for work for minutes after the process died, PostgreSQL who is connected not for a
+    moment. Who is free takes what waits at once: if
     nobody has asked since it began to wait, nobody is free. For the steps of workflows there is always room, so
     then nobody is there; for activities a worker may be full with those of other jobs.
     """
@@ -411,6 +414,8 @@ def _unattended(facts: Facts, queue: QueueFacts, since: datetime) -> bool:
         return True
     if queue.asked_since(since) or facts.now - since < AT_ONCE:
         return False
+    if facts.job.workers_connected == 0:
+        return True
     if facts.workflow.task is None:
         return not facts.job.others_under_way or not _workflows_are_attended(facts)
     # a step after the first may wait for the one worker that did the step before

@@ -22,6 +22,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "NIGHTJAR_TEMPORAL_ADDRESS": settings.temporal_address,
         "NIGHTJAR_TASK_QUEUE": settings.task_queue,
         "NIGHTJAR_SWEEP_EVERY": str(settings.sweep_every),
+        "NIGHTJAR_MAX_CONCURRENT_ACTIVITIES": str(settings.max_concurrent_activities),
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
 

@@ -167,6 +167,23 @@ async def test_waiting_behind_others(
             await job_in(client, job["id"], "SUCCESS")
 
 
+async def test_a_job_behind_others_whose_worker_was_killed_waits_for_nobody(
+    client: httpx2.AsyncClient, field: Field, settings: Settings, database: Database
+) -> None:
+    project_id, set_id = await field.small_set()
+    async with held(database, set_id):
+        with worker_process(settings.model_copy(update={"max_concurrent_activities": 1})) as only:
+            first = await make_job(client, project_id, set_id)
+            await under_way(client, first["id"], POPULATE)
+            behind = await make_job(client, project_id, set_id)
+            await explained_as(client, behind["id"], Cause.WAITING_BEHIND_OTHERS)
+            only.kill()
+
+        said = await explained_as(client, behind["id"], Cause.NO_WORKER)
+
+    assert said["mended_by"] == "operator"
+
+
 async def test_a_delay(client: httpx2.AsyncClient, field: Field, worker: None) -> None:
     job = await make_job(client, *await field.small_set(), delay=3000)
 
