@@ -76,6 +76,20 @@ class Launcher:
 
     async def _start_or_find(self, launch: Launch) -> str | None:
         """Start the workflow; gives the execution of another run that is in the way, if one is."""
+        if await self._start(launch, WorkflowIDReusePolicy.REJECT_DUPLICATE):
+            return None
+        handle = self.temporal.get_workflow_handle(launch.workflow_id)
+        newest = await handle.describe(rpc_timeout=PATIENCE)
+        if (await newest.memo()).get("run") == launch.run:
+            # started before, though its answer was lost; if it has ended since, that is how the run ended
+            return None
+        if newest.status is WorkflowExecutionStatus.RUNNING:
+            return newest.run_id
+        started = await self._start(launch, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
+        return None if started else newest.run_id
+
+    async def _start(self, launch: Launch, reuse: WorkflowIDReusePolicy) -> bool:
+        """False if an execution is in the way."""
         try:
             await self.temporal.start_workflow(
                 launch.job_type_key,
@@ -83,7 +97,7 @@ class Launcher:
                 id=launch.workflow_id,
                 task_queue=self.task_queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                id_reuse_policy=reuse,
                 memo={"run": launch.run, **({"request_id": launch.request_id} if launch.request_id else {})},
                 search_attributes=starting_attributes(
                     launch.job_id, launch.job_type_key, launch.project_id, launch.deployment_id
@@ -92,10 +106,8 @@ class Launcher:
                 rpc_timeout=PATIENCE,
             )
         except WorkflowAlreadyStartedError:
-            handle = self.temporal.get_workflow_handle(launch.workflow_id)
-            newest = await handle.describe(rpc_timeout=PATIENCE)
-            return None if (await newest.memo()).get("run") == launch.run else newest.run_id
-        return None
+            return False
+        return True
 
     async def reachable(self) -> bool:
         """Whether Temporal answers."""

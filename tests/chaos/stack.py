@@ -32,11 +32,19 @@ LOW_PORTS = (20000, 32000)
 """Below the ports that systems give to outgoing connections: none of those takes the place of a killed server."""
 
 
+_given_out: set[int] = set()
+
+
 def lasting_port() -> int:
-    """A free port that stays ours while nobody listens on it."""
+    """A free port that stays ours while nobody listens on it: no other of this run, nor of one beside it, gets it."""
+    # runs side by side, one per process of the tests, take every so-manieth port each
+    share = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    shares = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    low, high = LOW_PORTS
     while True:
-        wanted = random.randint(*LOW_PORTS)
-        if free_port(wanted) == wanted:
+        wanted = random.randrange(low + share, high, shares)
+        if wanted not in _given_out and free_port(wanted) == wanted:
+            _given_out.add(wanted)
             return wanted
 
 
@@ -146,9 +154,9 @@ async def running(folder: Path, many: Mapping[str, int]) -> AsyncIterator[Platfo
             for number in range(many[name]):
                 process = await _add(cleaning, platform, name, number, begin)
                 await process.begin()
-        await platform.all_up()
         minding = [asyncio.create_task(each.mind()) for all_ in platform.processes.values() for each in all_]
         try:
+            await platform.all_up()
             yield platform
         finally:
             for task in minding:

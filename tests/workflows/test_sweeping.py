@@ -93,6 +93,30 @@ async def test_a_workflow_terminated_before_it_was_claimed_leaves_a_revoked_job(
     assert job["started_at"] is None
 
 
+async def test_a_workflow_that_ended_while_the_answer_to_its_start_was_lost_is_not_started_anew(
+    client: httpx2.AsyncClient, field: Field, temporal: Client, settings: Settings
+) -> None:
+    project_id, set_id = await field.small_set()
+    job = await make_job(client, project_id, set_id)
+    handle = temporal.get_workflow_handle(f"job-{job['id']}")
+    first = (await handle.describe()).run_id
+    await handle.terminate()
+    async with field.database.transaction() as db:
+        # as it is when the API did not hear that its start came about: the courier carries it over once more
+        await db.execute("UPDATE jobs SET launched_at = NULL, asked_at = now() - interval '1 minute'")
+
+    async def carried() -> bool:
+        return (await field.read("SELECT launched_at FROM jobs"))[0]["launched_at"] is not None
+
+    await until(carried, "the start carried over")
+    async with working(settings):
+        await sweep(temporal, settings)
+        job = await job_in(client, job["id"])
+
+    assert (await handle.describe()).run_id == first
+    assert job["status"] == "REVOKED"
+
+
 async def test_a_waiting_run_whose_workflow_temporal_has_lost_is_started(
     client: httpx2.AsyncClient, field: Field, worker: None, temporal: Client, settings: Settings
 ) -> None:
