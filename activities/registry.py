@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from activities import bookkeeping, populate_captures_collection, sweep
+from activities import bookkeeping, populate_captures_collection, regroup_events, sweep
 from activities.resources import Resources
 
 
@@ -13,4 +13,5 @@ def activities(resources: Resources) -> list[Callable[..., Any]]:
         *bookkeeping.activities(resources),
         *sweep.activities(resources),
         *populate_captures_collection.activities(resources),
+        *regroup_events.activities(resources),
     ]

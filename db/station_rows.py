@@ -1,9 +1,11 @@
 """Every query on stations (`deployments`) and what they are made of: sites and devices. None commits."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from db.connections import Connection, one
 from db.listing import VISIBLE_PROJECTS, Listing, Viewer, jobs_of, times
+from jobs.errors import StationNotFound
 
 _COLUMNS = f"""
     t.id, t.name, t.description, t.image, t.latitude, t.longitude, t.events_count, t.captures_count,
@@ -91,3 +93,29 @@ async def refresh(db: Connection, station_ids: Iterable[int | None]) -> None:
     ids = sorted({station_id for station_id in station_ids if station_id is not None})
     if ids:
         await db.execute(_REFRESH, {"ids": ids})
+
+
+_GET = """
+SELECT d.id, d.name, p.session_time_gap_seconds
+FROM deployments d LEFT JOIN projects p ON p.id = d.project_id WHERE d.id = %(id)s
+"""
+
+
+@dataclass(frozen=True)
+class Station:
+    """What a station is called, and how its project wants its captures grouped."""
+
+    id: int
+    name: str
+    session_time_gap_seconds: int | None
+
+    def __str__(self) -> str:
+        return f"#{self.id} {self.name}"
+
+
+async def get(db: Connection, station_id: int) -> Station:
+    """One station; raises StationNotFound."""
+    row = await one(db, _GET, {"id": station_id})
+    if row is None:
+        raise StationNotFound(station_id)
+    return Station(**row)

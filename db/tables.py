@@ -299,6 +299,20 @@ class SourceImageRow(Base):
     )
 
 
+class OccurrenceRow(Base):
+    """One insect, seen on one capture or on several after another."""
+
+    __tablename__ = "occurrences"
+
+    id: Mapped[int] = _id()
+    project_id: Mapped[int | None] = _reference("projects.id", "SET NULL")
+    deployment_id: Mapped[int | None] = _reference("deployments.id", "SET NULL")
+    event_id: Mapped[int | None] = _reference("events.id", "SET NULL")
+    """That of the capture of its first detection (monitoring.grouping)."""
+    created_at: Mapped[datetime] = _now()
+    updated_at: Mapped[datetime] = _now()
+
+
 class DetectionRow(Base):
     """Something found on a capture, or, with `bbox` NULL, the mark that a detector found nothing."""
 
@@ -306,6 +320,7 @@ class DetectionRow(Base):
 
     id: Mapped[int] = _id()
     source_image_id: Mapped[int] = _reference("source_images.id", "CASCADE", nullable=False)
+    occurrence_id: Mapped[int | None] = _reference("occurrences.id", "SET NULL")
     bbox: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     timestamp: Mapped[datetime | None] = mapped_column(DateTime(timezone=False))
     created_at: Mapped[datetime] = _now()

@@ -3,6 +3,7 @@
 - JobError
     - JobNotFound            no job has that id
     - CaptureSetNotFound     no capture set has that id
+    - StationNotFound        no station has that id
     - InvalidField           a value given for a field does not fit
     - RunRefused             the run asked for cannot be claimed (any more)
     - RunEnded               the run was closed while an activity still worked for it
@@ -10,6 +11,7 @@
     - AttemptSuperseded      a later attempt at the stage has begun; this one writes nothing more
     - StageError             a stage failed in a way that no retry can mend
         - MissingInput       the job lacks something that its type needs
+        - MissingStation     the same of a station, in the words of the platform
         - InvalidSampling    a sampling method or one of its arguments does not fit
     - ServiceUnavailable     the far end of somebody else does not answer; trying again may help
 
@@ -32,6 +34,12 @@ class CaptureSetNotFound(JobError):
     def __init__(self, collection_id: int) -> None:
         super().__init__(f"No source image collection has the id {collection_id}")
         self.collection_id = collection_id
+
+
+class StationNotFound(JobError):
+    def __init__(self, station_id: int) -> None:
+        super().__init__(f"No deployment has the id {station_id}")
+        self.station_id = station_id
 
 
 class InvalidField(JobError):
@@ -69,6 +77,11 @@ class StageError(JobError):
 class MissingInput(StageError):
     def __init__(self, what: str, field: str) -> None:
         super().__init__(f"No {what} provided ({field})")
+
+
+class MissingStation(StageError):
+    def __init__(self, work: str) -> None:
+        super().__init__(f"No deployment provided for {work} job")
 
 
 class InvalidSampling(StageError):

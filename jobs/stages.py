@@ -97,6 +97,9 @@ class Stage(Generic[In, Out]):
     params: tuple[str, ...] = ()
     """Names of the params that show, empty, from the start of the run."""
 
+    counts: tuple[str, ...] = ()
+    """Names of the params after those, which show 0 from the start of the run."""
+
     queue: str = JOBS_QUEUE
     """The kind of task queue on which its activity runs."""
 
@@ -107,4 +110,5 @@ class Stage(Generic[In, Out]):
 
     def snapshot(self) -> StageSnapshot:
         """The stage before anything has happened."""
-        return StageSnapshot(self.key, self.name, params=[Param.named(name) for name in self.params])
+        params = [Param.named(name) for name in self.params] + [Param.named(name, 0) for name in self.counts]
+        return StageSnapshot(self.key, self.name, params=params)

@@ -2,16 +2,28 @@
 
 from typing import Any
 
+from fastapi import Response
+from typing_extensions import TypedDict
+
+from api.call import Answer, CallDep
 from api.fields import Number, Reference, Regex, Text, Url
 from api.filters import TIMES, Sort
 from api.filters import Row as RowFilter
+from api.request_ids import current_request_id
 from api.resource import Resource
+from api.routes.jobs import starting
 from api.schemas import places as schema
 from api.view import View
-from db import station_rows, storage_rows
-from db.connections import Row
+from db import job_rows, station_rows, storage_rows
+from db.connections import Connection, Row
 
 _NAME = Text(required=True, max_length=255)
+
+
+class RegroupStarted(TypedDict):
+    job_id: int
+    deployment_id: int
+    project_id: int
 
 
 class Stations(Resource):
@@ -56,6 +68,22 @@ class Stations(Resource):
 
     def detail(self, row: Row, view: View) -> Any:
         return schema.station(row, view)
+
+    async def regroup(self, item_id: str, call: CallDep) -> Response:
+        """Start a job that groups the station's captures into sessions."""
+
+        async def act(db: Connection, row: Row) -> Answer:
+            values = {
+                "name": f"Regroup sessions for deployment {row['id']}",
+                "project_id": row["project_id"],
+                "deployment_id": row["id"],
+                "job_type_key": "regroup_events",
+            }
+            job_id = await job_rows.insert(db, values, [], start=True, request_id=current_request_id())
+            body = {"job_id": job_id, "deployment_id": row["id"], "project_id": row["project_id"]}
+            return Answer(body, 202, then=starting(call, job_id))
+
+        return await self.act_on(call, item_id, "regroup_deployment", act)
 
 
 class Sites(Resource):
@@ -133,5 +161,16 @@ class StorageSources(Resource):
 
 
 # what has more in its path comes first: /deployments/sites/ is no station
-resources = (Sites(), Devices(), Stations(), StorageSources())
+stations = Stations()
+resources = (Sites(), Devices(), stations, StorageSources())
 routers = tuple(resource.router() for resource in resources)
+routers[resources.index(stations)].add_api_route(
+    "/{item_id}/regroup-sessions/",
+    stations.regroup,
+    methods=["POST"],
+    status_code=202,
+    operation_id="regroup_station",
+    summary="Group a station's captures into sessions",
+    responses={202: {"description": "The job that groups them.", "model": RegroupStarted}},
+    response_model=None,
+)

@@ -100,6 +100,7 @@ RULES: Rules = {
     ("POST", "/captures/{item_id}/unstar/"): Rule(MEMBERS),
     **managed("/events/", MANAGERS),
     **managed("/deployments/", MANAGERS),
+    ("POST", "/deployments/{item_id}/regroup-sessions/"): Rule(MANAGERS, 202),
     **managed("/deployments/sites/", MANAGERS),
     **managed("/deployments/devices/", MANAGERS),
     **managed("/storage/", MANAGERS),
