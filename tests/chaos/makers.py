@@ -185,7 +185,76 @@ class Populate:
         return stages.get(self.key) == "SUCCESS"
 
 
-MAKERS: dict[str, Maker] = {Populate.key: Populate()}
+# bursts of captures, three hours apart, at stations of their own; some captures have no time, some the time of another
+_STATIONS = """
+WITH wanted AS (
+    SELECT * FROM unnest(CAST(%(nights)s AS int[]), CAST(%(each)s AS int[])) WITH ORDINALITY AS w (nights, each, n)
+), stations AS (
+    INSERT INTO deployments (project_id, name) SELECT %(project_id)s, n::text FROM wanted ORDER BY n RETURNING id, name
+), filled AS (
+    INSERT INTO source_images (project_id, deployment_id, path, timestamp)
+    SELECT %(project_id)s, stations.id, burst || '/' || place,
+           CASE WHEN place %% 11 > 0 THEN timestamp '2023-01-01 20:00' + burst / 2 * interval '1 day'
+               + burst %% 2 * interval '3 hours' + place / 2 * interval '1 minute' END
+    FROM stations JOIN wanted ON wanted.n = stations.name::int
+    CROSS JOIN generate_series(1, wanted.nights * 2) AS burst CROSS JOIN generate_series(1, wanted.each) AS place
+    ORDER BY wanted.n, burst, place
+)
+SELECT id FROM stations ORDER BY name::int
+"""
+_SESSIONS = """
+SELECT d.id, concat_ws(' ', d.events_count, 'sessions,', count(e.id), 'there,', sum(e.captures_count), 'captures,', (
+    SELECT coalesce(sum(hashtextextended(concat_ws(' ', i.path, e.group_by, e.start, e."end"), 7)::numeric), 0)
+    FROM source_images i JOIN events e ON e.id = i.event_id WHERE i.deployment_id = d.id
+)) AS effect
+FROM deployments d LEFT JOIN events e ON e.deployment_id = d.id WHERE d.id = ANY(%(ids)s) GROUP BY d.id
+"""
+
+
+class Regroup:
+    """Stations whose captures have no sessions yet, each of one job alone."""
+
+    key = "regroup_events"
+
+    def plain(self, random: Random, *, large: bool, steady: bool) -> Work:
+        size = "large" if large else "small"
+        details = {
+            "size": size,
+            "nights": 60 if large else random.randint(1, 5),
+            "each": random.randint(10, 25),
+        }
+        return Work(self.key, details)
+
+    def bad(self, random: Random) -> Work:
+        cause = "No deployment provided for regroup events job"
+        return Work(self.key, {"size": "small", "nights": 0, "each": 0}, cause)
+
+    async def prepare(self, field: Field, works: Sequence[Work]) -> list[Fields]:
+        project_id = await field.project("Regrouped project")
+        stations = await field.read(
+            _STATIONS,
+            project_id=project_id,
+            nights=[work.details["nights"] for work in works],
+            each=[work.details["each"] for work in works],
+        )
+        return [
+            {"project_id": project_id, "deployment_id": None if work.cause else station["id"]}
+            for work, station in zip(works, stations, strict=True)
+        ]
+
+    async def effects(self, field: Field, jobs: Sequence[Fields]) -> list[str]:
+        ids = [job["deployment_id"] for job in jobs]
+        found = {row["id"]: row["effect"] for row in await field.read(_SESSIONS, ids=ids)}
+        return [found.get(station_id, "no station") for station_id in ids]
+
+    def is_effect(self, message: str) -> bool:
+        return message.endswith("after regrouping.")
+
+    def done(self, stages: Mapping[str, str]) -> bool:
+        return stages.get(self.key) == "SUCCESS"
+
+
+MAKERS: dict[str, Maker] = {Populate.key: Populate(), Regroup.key: Regroup()}
 
 
 class NoMaker(Exception):

@@ -12,12 +12,17 @@ from tests.chaos import report
 from tests.chaos.audit import Audit, Finding, Flaw, ends
 from tests.chaos.client import Figures
 from tests.chaos.facts import Execution, Facts, JobFacts, LogLine
+from tests.chaos.makers import Populate
 from tests.chaos.plan import Kind, Plan, Wish, make
 from tests.chaos.workload import Notes, workflow_id
 
 PLAN = make(11, 30)
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
-STAGE = "populate_captures_collection"
+EFFECTS = {
+    "populate_captures_collection": "Added 7 captures to source image collection #1 Set",
+    "regroup_events": "Deployment #1 Station now has 2 events after regrouping.",
+}
+"""What the effect of a job of each type logs."""
 CLOSED = {Status.SUCCESS: "COMPLETED", Status.FAILURE: "FAILED", Status.REVOKED: "CANCELED"}
 
 
@@ -37,7 +42,7 @@ def log(wish: Wish, status: Status) -> list[LogLine]:
             ("INFO", f"Changing status of job {job_id} to STARTED"),
         ]
         if status is Status.SUCCESS:
-            told.append(("INFO", f"Added 7 captures to source image collection #{job_id}"))
+            told.append(("INFO", EFFECTS[wish.work.job_type]))
         if wish.work.cause is not None:
             told.append(("ERROR", lines.failed(job_id, wish.name, wish.work.cause)))
         told.append(("INFO", lines.changing_status(job_id, status)))
@@ -64,7 +69,7 @@ def job_of(wish: Wish) -> JobFacts:
         finished=True,
         workflow_id=workflow_id(wish) if wish.kind is Kind.PROGRAM else f"job-{wish.number}",
         workflow_run_id=executions[-1].run_id,
-        stages={STAGE: status},
+        stages={wish.work.job_type: status},
         lines=log(wish, status),
         over_rest=status,
         executions=executions,
@@ -83,7 +88,7 @@ REFERENCE = replace(facts_of(PLAN), effects={wish.number: "whole" for wish in PL
 
 
 def wish_of(kind: Kind) -> Wish:
-    return next(wish for wish in PLAN.wishes if wish.kind is kind)
+    return next(wish for wish in PLAN.wishes if wish.kind is kind and wish.work.job_type == Populate.key)
 
 
 def audit(facts: Facts) -> list[Finding]:
@@ -176,7 +181,7 @@ FLAWS: dict[str, tuple[Kind, Change, Flaw]] = {
     "a failure without its cause": (Kind.BAD, without("Job #"), Flaw.WRONG),
     "a failure whose cause is said twice": (Kind.BAD, again("Job #"), Flaw.WRONG),
     "an end without a time": (Kind.PLAIN, set_to(finished=False), Flaw.WRONG),
-    "a stage that goes on": (Kind.PLAIN, set_to(stages={STAGE: "STARTED"}), Flaw.WRONG),
+    "a stage that goes on": (Kind.PLAIN, set_to(stages={Populate.key: "STARTED"}), Flaw.WRONG),
     "another state over REST": (Kind.PLAIN, set_to(over_rest="STARTED"), Flaw.WRONG),
     "a job that is not over": (Kind.PAUSED, set_to(status="STARTED"), Flaw.STUCK),
     "a job that waits": (Kind.PROBE, set_to(status="PENDING"), Flaw.STUCK),
@@ -217,7 +222,7 @@ def test_an_effect_of_a_job_that_had_to_leave_everything_as_it_was_is_found(kind
 
 
 def test_a_cancelled_job_whose_stage_was_done_must_show_the_whole_effect() -> None:
-    facts = tampered(Kind.CANCELLED_SOMETIME, set_to(stages={STAGE: "SUCCESS"}))
+    facts = tampered(Kind.CANCELLED_SOMETIME, set_to(stages={Populate.key: "SUCCESS"}))
     number = wish_of(Kind.CANCELLED_SOMETIME).number
     assert flaws(facts) == {(Flaw.WRONG, number)}
 

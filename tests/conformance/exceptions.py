@@ -73,6 +73,7 @@ _FAILED_LOG = (
     f"logs.stdout - ERROR {_MISSING_THERE}",
     "logs.stdout + INFO Changing status of job 21 to FAILURE",
 )
+_NO_STATION = 'Job #9 "Regroup nothing" failed: No deployment provided for regroup events job'
 
 INTENDED: dict[str, Intended] = {
     "api_root": Intended(
@@ -137,6 +138,16 @@ INTENDED: dict[str, Intended] = {
         "an error is logged once, names the field, and the stage that failed says so",
         (*_FAILED_LOG, "progress.stages[].status"),
     ),
+    "job_detail_regroup_events_failed": Intended(
+        "a run has its stages and the time of its start once it is taken up; an error is logged once",
+        (
+            *("started_at", "duration", "progress.stages.length"),
+            f"logs.stderr - {_NO_STATION}",
+            f"logs.stdout - ERROR {_NO_STATION}",
+            "logs.stdout + INFO Changing status of job 9 to STARTED",
+            "logs.stdout + INFO Changing status of job 9 to FAILURE",
+        ),
+    ),
     "jobs_retry_failed": Intended("an error is logged once, and names the field", _FAILED_LOG),
     "jobs_run_again": Intended(
         "a run begins at nothing, and says so at once",
@@ -189,14 +200,9 @@ WAITING: dict[str, tuple[str, ...]] = {
         "job_detail_data_storage_sync_as_mldm",
         "job_detail_data_storage_sync_failed_nosource",
         "job_detail_data_storage_sync_just_after",
+        "job_detail_regroup_events",
         "jobs_post_sync",
         "jobs_post_sync_nosource",
-    ),
-    "regroup_events": (
-        "deployments_regroup_202",
-        "job_detail_regroup_events",
-        "job_detail_regroup_events_failed",
-        "jobs_post_regroup_nodeployment",
     ),
     "data_export": (
         "exports_create_400_collection",

@@ -219,6 +219,10 @@ READING: list[Step] = [
 # jobs are made, run, repeated, changed and stopped
 RUNNING: list[Step] = [
     lambda replay: replay.situation.fill(),
+    next_id("jobs", 9),
+    "jobs_post_regroup_nodeployment",
+    over(9),
+    "job_detail_regroup_events_failed",
     next_id("jobs", 10),
     "jobs_post_populate_full",
     over(10),
@@ -270,4 +274,8 @@ RUNNING: list[Step] = [
     "jobs_put_400",
     "jobs_put",
     over(48),
+    next_id("jobs", 8),
+    next_id("events", 1000),
+    "deployments_regroup_202",
+    over(8),
 ]

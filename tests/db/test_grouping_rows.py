@@ -216,7 +216,9 @@ MINUTES = st.one_of(st.integers(0, 60 * 24 * 4), st.integers(0, 60 * 24 * 4 // 3
 TIMESTAMPS = st.lists(
     st.one_of(st.none(), MINUTES.map(lambda number: EVENING + timedelta(minutes=number))), max_size=60
 )
-GAPS = st.sampled_from([timedelta(seconds=1), 30 * timedelta(minutes=1), HOUR, 2 * HOUR, 12 * HOUR, 72 * HOUR])
+GAPS = st.sampled_from(
+    [timedelta(seconds=1), 30 * timedelta(minutes=1), HOUR, 2 * HOUR, 12 * HOUR, 72 * HOUR]
+)
 
 _CAPTURES = """
 INSERT INTO source_images (project_id, deployment_id, path, timestamp)
@@ -245,7 +247,10 @@ async def undone(database: Database) -> AsyncIterator[Connection]:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
 )
 @given(before=TIMESTAMPS, added=TIMESTAMPS, first_gap=GAPS, second_gap=GAPS)
 async def test_sessions_are_what_the_rules_make_of_the_times(

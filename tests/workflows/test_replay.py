@@ -34,6 +34,7 @@ async def test_a_recorded_history_replays(path: Path) -> None:
 
 
 TYPE = "populate_captures_collection"
+CHANGED = "the commands of the workflow changed: see docs/operating.md, changing a workflow"
 
 
 def shape(history: WorkflowHistory) -> set[tuple[str, str]]:
@@ -75,9 +76,19 @@ async def test_the_shapes_that_workflows_have_now_are_recorded(
 
     await until(over, "the end of the workflow")
     now = await temporal.get_workflow_handle(f"job-{job['id']}").fetch_history()
-    assert shape(now) == shape(known), (
-        "the commands of the workflow changed: see docs/operating.md, changing a workflow"
-    )
+    assert shape(now) == shape(known), CHANGED
+
+
+async def test_the_shape_of_grouping_is_recorded(
+    client: httpx2.AsyncClient, field: Field, worker: None, temporal: Client
+) -> None:
+    known = WorkflowHistory.from_json("known", (HISTORIES / "regroup_events.plain.json").read_text())
+    station_id = await field.station(await field.project())
+    answer = await client.post(f"/deployments/{station_id}/regroup-sessions/")
+    handle = temporal.get_workflow_handle(f"job-{answer.json()['job_id']}")
+    await handle.result()
+
+    assert shape(await handle.fetch_history()) == shape(known), CHANGED
 
 
 async def delaying(client: httpx2.AsyncClient, job_id: int) -> bool:
