@@ -11,12 +11,11 @@ from api.errors import Invalid, NotFound
 from api.fields import Choice, Document, Integer, Reference, Text
 from api.filters import Choice as ChoiceFilter
 from api.filters import Sort
-from api.request_ids import current_request_id
 from api.resource import Resource
-from api.routes.jobs import starting
+from api.routes.jobs import started
 from api.schemas import places as schema
 from api.view import View
-from db import capture_set_pages, capture_set_rows, job_rows, writing
+from db import capture_set_pages, capture_set_rows, writing
 from db.connections import Connection, Row
 from monitoring import sampling
 
@@ -79,9 +78,8 @@ class CaptureSets(Resource):
                 "source_image_collection_id": row["id"],
                 "job_type_key": "populate_captures_collection",
             }
-            job_id = await job_rows.insert(db, values, [], start=True, request_id=current_request_id())
-            body = {"job_id": job_id, "project_id": row["project_id"]}
-            return Answer(body, then=starting(call, job_id))
+            job_id, then = await started(db, call, values)
+            return Answer({"job_id": job_id, "project_id": row["project_id"]}, then=then)
 
         return await self.act_on(call, item_id, "populate_sourceimagecollection", act)
 

@@ -317,6 +317,12 @@ def require_may_run(call: Call, job: Mapping[str, Any], detail: str | None = Non
         raise PermissionDenied(detail) if detail else PermissionDenied
 
 
+async def started(db: Connection, call: Call, values: dict[str, Any]) -> tuple[int, Then]:
+    """Make a job that is asked to run; gives its id, and what starts it once that is committed."""
+    job_id = await job_rows.insert(db, values, [], start=True, request_id=current_request_id())
+    return job_id, starting(call, job_id)
+
+
 def starting(call: Call, job_id: int) -> Then:
     """What starts the newest run of a job, once it has been asked for and committed."""
 

@@ -9,12 +9,11 @@ from api.call import Answer, CallDep
 from api.fields import Number, Reference, Regex, Text, Url
 from api.filters import TIMES, Sort
 from api.filters import Row as RowFilter
-from api.request_ids import current_request_id
 from api.resource import Resource
-from api.routes.jobs import starting
+from api.routes.jobs import started
 from api.schemas import places as schema
 from api.view import View
-from db import job_rows, station_rows, storage_rows
+from db import station_rows, storage_rows
 from db.connections import Connection, Row
 
 _NAME = Text(required=True, max_length=255)
@@ -79,9 +78,9 @@ class Stations(Resource):
                 "deployment_id": row["id"],
                 "job_type_key": "regroup_events",
             }
-            job_id = await job_rows.insert(db, values, [], start=True, request_id=current_request_id())
+            job_id, then = await started(db, call, values)
             body = {"job_id": job_id, "deployment_id": row["id"], "project_id": row["project_id"]}
-            return Answer(body, 202, then=starting(call, job_id))
+            return Answer(body, 202, then=then)
 
         return await self.act_on(call, item_id, "regroup_deployment", act)
 

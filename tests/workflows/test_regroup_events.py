@@ -36,10 +36,14 @@ async def station_of_two_nights(field: Field) -> tuple[int, int]:
     return project_id, station_id
 
 
-async def regrouped(client: httpx2.AsyncClient, station_id: int) -> dict[str, Any]:
+async def asked(client: httpx2.AsyncClient, station_id: int) -> int:
     answer = await client.post(f"/deployments/{station_id}/regroup-sessions/")
     assert answer.status_code == 202, answer.text
-    return await job_in(client, answer.json()["job_id"])
+    return int(answer.json()["job_id"])
+
+
+async def regrouped(client: httpx2.AsyncClient, station_id: int) -> dict[str, Any]:
+    return await job_in(client, await asked(client, station_id))
 
 
 def counts(job: dict[str, Any]) -> dict[str, Any]:
@@ -117,8 +121,7 @@ async def test_two_jobs_for_one_station_group_it_one_after_the_other_and_the_sec
     _, station_id = await station_of_two_nights(field)
     async with field.database.transaction() as db:
         await grouping_rows.lock(db, station_id)
-        answer = await client.post(f"/deployments/{station_id}/regroup-sessions/")
-        job_id = answer.json()["job_id"]
+        job_id = await asked(client, station_id)
 
         async def waits() -> bool:
             job = (await client.get(f"/jobs/{job_id}/")).json()
@@ -151,8 +154,7 @@ async def test_one_that_waits_for_another_can_be_cancelled(
     _, station_id = await station_of_two_nights(field)
     async with field.database.transaction() as db:
         await grouping_rows.lock(db, station_id)
-        answer = await client.post(f"/deployments/{station_id}/regroup-sessions/")
-        job_id = answer.json()["job_id"]
+        job_id = await asked(client, station_id)
         await job_in(client, job_id, "STARTED")
         await client.post(f"/jobs/{job_id}/cancel/")
         await job_in(client, job_id, "REVOKED", seconds=5)
