@@ -1,5 +1,6 @@
 """Reading storage sources. Their keys are never read for people."""
 
+from db.connections import Connection, Row, one
 from db.listing import Listing, times
 
 STORAGE = Listing(
@@ -15,3 +16,12 @@ STORAGE = Listing(
     ) stations
     """,
 )
+
+_ACCESS = """
+SELECT bucket, prefix, region, access_key, secret_key, endpoint_url FROM storage_sources WHERE id = %(id)s
+"""
+
+
+async def access(db: Connection, source_id: int) -> Row | None:
+    """How a source is reached, keys and all: for the client of the store alone."""
+    return await one(db, _ACCESS, {"id": source_id})

@@ -21,6 +21,7 @@ from embedded.stack import Stack, stack
 from jobs.search_attributes import TYPE_NAMES
 from temporal_client import connect
 from tests.field import Field, Person
+from tests.object_store import s3 as s3
 from worker import working
 
 TEMPLATE = "template_nightjar"

@@ -5,18 +5,30 @@ from typing import Any
 from fastapi import Response
 from typing_extensions import TypedDict
 
+from api import permissions
 from api.call import Answer, CallDep
-from api.fields import Number, Reference, Regex, Text, Url
+from api.errors import ApiError, Invalid, NotFound
+from api.fields import Number, Reference, Regex, Text, Url, object_schema, parse, request_body
 from api.filters import TIMES, Sort
 from api.filters import Row as RowFilter
 from api.resource import Resource
+from api.responses import json_response
 from api.routes.jobs import started
 from api.schemas import places as schema
 from api.view import View
 from db import station_rows, storage_rows
 from db.connections import Connection, Row
+from storage.places import InvalidRegex
+from storage.probing import probe
+from storage.sources import Source, StorageError, url_of
 
 _NAME = Text(required=True, max_length=255)
+
+
+TESTED = {
+    "subdir": Text(nullable=True, blank=True, max_length=255),
+    "regex_filter": Regex(nullable=True, blank=True, max_length=255),
+}
 
 
 class RegroupStarted(TypedDict):
@@ -158,10 +170,31 @@ class StorageSources(Resource):
     def item(self, row: Row, view: View) -> Any:
         return schema.storage(row, view)
 
+    async def test(self, item_id: str, call: CallDep) -> Response:
+        """Look whether the store can be reached, and whether there are captures where they should be."""
+        wanted = await self.wanted(call)
+        async with call.platform.database.single_statements() as db:
+            row = await self.find(db, call, item_id, wanted)
+            permissions.require(call.user, "test_s3storagesource", self.project_of(row))
+            access = await storage_rows.access(db, row["id"])
+        if access is None:
+            raise NotFound
+        given = parse(TESTED, (await call.body()).values)
+        source = Source(**access)
+        # without a connection to the database in hand: a store may take its time
+        try:
+            found = await probe(source, given.get("subdir"), given.get("regex_filter"))
+            url = None if found.first is None else await url_of(source, found.first, row["public_base_url"])
+        except InvalidRegex as error:
+            raise Invalid({"regex_filter": [str(error)]}) from error
+        except StorageError as error:
+            raise ApiError(400, {"detail": str(error), "code": error.code}) from error
+        return json_response(schema.storage_tested(found, url))
+
 
 # what has more in its path comes first: /deployments/sites/ is no station
-stations = Stations()
-resources = (Sites(), Devices(), stations, StorageSources())
+stations, sources = Stations(), StorageSources()
+resources = (Sites(), Devices(), stations, sources)
 routers = tuple(resource.router() for resource in resources)
 routers[resources.index(stations)].add_api_route(
     "/{item_id}/regroup-sessions/",
@@ -172,4 +205,14 @@ routers[resources.index(stations)].add_api_route(
     summary="Group a station's captures into sessions",
     responses={202: {"description": "The job that groups them.", "model": RegroupStarted}},
     response_model=None,
+)
+routers[resources.index(sources)].add_api_route(
+    "/{item_id}/test/",
+    sources.test,
+    methods=["POST"],
+    operation_id="test_storage_source",
+    summary="Test the connection to a storage source",
+    responses={200: {"description": "What was found.", "model": schema.StorageTested}},
+    response_model=None,
+    openapi_extra={"requestBody": request_body(object_schema(TESTED))},
 )

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from typing_extensions import TypedDict
 
@@ -27,6 +26,8 @@ from api.view import View
 from db.connections import Row
 from monitoring import sessions
 from monitoring.projects import FEATURE_FLAGS
+from storage import places as storage_places
+from storage.probing import Probe
 
 
 class StationOfProject(TypedDict):
@@ -308,9 +309,9 @@ def station(row: Row, view: View) -> Station:
     storage: StorageOfStation | None = None
     uri: str | None = None
     if row["data_source_id"] is not None:
-        uri = storage_uri(row["storage_bucket"], row["storage_prefix"], row["data_source_subdir"] or "")
-        if row["data_source_regex"]:
-            uri += f"?regex={quote(row['data_source_regex'], safe='')}"
+        uri = storage_places.uri(
+            row["storage_bucket"], row["storage_prefix"], row["data_source_subdir"], row["data_source_regex"]
+        )
         storage = {
             "id": row["data_source_id"],
             "name": row["storage_name"],
@@ -376,10 +377,37 @@ def _station(row: Row, view: View) -> dict[str, Any]:
     }
 
 
-def storage_uri(bucket: str, prefix: str, subdir: str = "") -> str:
-    """`s3://bucket/prefix/subdir/`, each joined by one slash."""
-    folders = "".join(f"{part.strip('/')}/" for part in (prefix, subdir) if part.strip("/"))
-    return f"s3://{bucket}/{folders}"
+class StorageTested(TypedDict):
+    connection_successful: bool
+    prefix_exists: bool
+    latency: float
+    total_time: float
+    error_code: str | None
+    error_message: str | None
+    files_checked: int
+    first_file_found: str | None
+    full_uri: str
+
+
+def storage_tested(found: Probe, url: str | None) -> StorageTested:
+    """A store that answers is reached, also if there is nothing where captures should be (domain 3.6)."""
+    code = message = None
+    if found.first is None:
+        code = "NoMatchingFilesFound" if found.checked else "NoFilesFound"
+        message = (
+            f"None of the {found.checked} files looked at is a capture" if found.checked else "No files found"
+        )
+    return {
+        "connection_successful": True,
+        "prefix_exists": found.first is not None,
+        "latency": found.latency,
+        "total_time": found.total_time,
+        "error_code": code,
+        "error_message": message,
+        "files_checked": found.checked,
+        "first_file_found": url,
+        "full_uri": found.full_uri,
+    }
 
 
 class Device(TypedDict):

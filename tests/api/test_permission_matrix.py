@@ -104,6 +104,8 @@ RULES: Rules = {
     **managed("/deployments/sites/", MANAGERS),
     **managed("/deployments/devices/", MANAGERS),
     **managed("/storage/", MANAGERS),
+    # no store listens where that of the test is said to be
+    ("POST", "/storage/{item_id}/test/"): Rule(MANAGERS, 400),
     **managed("/projects/", MANAGERS),
     ("POST", "/projects/"): Rule(USERS, 201, hidden=None),
     **managed("/projects/{project}/members/", MANAGERS),
@@ -286,7 +288,10 @@ class World:
             "/deployments/": lambda: ("deployments", {"name": "Station"}),
             "/deployments/sites/": lambda: ("sites", {"name": "Site"}),
             "/deployments/devices/": lambda: ("devices", {"name": "Device"}),
-            "/storage/": lambda: ("storage_sources", {"name": "Storage", "bucket": "ours"}),
+            "/storage/": lambda: (
+                "storage_sources",
+                {"name": "Storage", "bucket": "ours", "endpoint_url": "http://127.0.0.1:1"},
+            ),
             "/exports/": lambda: (
                 "data_exports",
                 {"user_id": superuser.id, "format": "occurrences_simple_csv"},

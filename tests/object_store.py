@@ -1,0 +1,62 @@
+"""A real S3 server, for the tests that need one."""
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx2
+import obstore
+import pytest
+
+from embedded.child import Child
+from embedded.ports import LOOPBACK, free_port
+from storage.sources import Source, store_of
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
+    """SeaweedFS with one bucket, as a source that reaches all of it."""
+    folder = tmp_path_factory.mktemp("s3")
+    identity = {
+        "name": "tests",
+        "credentials": [{"accessKey": "moth", "secretKey": "moth-secret"}],
+        "actions": ["Admin", "Read", "Write", "List"],
+    }
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
+    command = [
+        str(Path(sys.executable).parent / "weed"),
+        "server",
+        f"-ip={LOOPBACK}",
+        f"-ip.bind={LOOPBACK}",
+        f"-dir={folder}",
+        "-filer",
+        "-s3",
+        f"-s3.config={folder / 's3.json'}",
+        "-master.volumeSizeLimitMB=64",
+        *(f"-{name}.port={port}" for name, port in ports.items()),
+        *(f"-{name}.port.grpc={free_port()}" for name in ports),
+    ]
+    # nobody needs its files afterwards, and it takes its time to close them
+    server = Child("seaweedfs", command, folder / "weed.log", stop_signal=signal.SIGKILL)
+    source = Source(
+        "moths", access_key="moth", secret_key="moth-secret", endpoint_url=f"http://{LOOPBACK}:{ports['s3']}"
+    )
+
+    def takes_objects() -> bool:
+        try:
+            httpx2.get(source.endpoint_url or "", timeout=1)
+            obstore.put(store_of(replace(source, bucket="moths")), "ready.txt", b"ready")
+        except (httpx2.HTTPError, obstore.exceptions.BaseError):
+            return False
+        return True
+
+    server.start()
+    try:
+        server.wait_until(takes_objects, seconds=60)
+        yield source
+    finally:
+        server.stop()

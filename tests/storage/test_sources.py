@@ -1,0 +1,88 @@
+"""Listing a real S3 server, and what its errors mean."""
+
+from dataclasses import replace
+from uuid import uuid4
+
+import obstore
+import pytest
+
+from embedded.ports import free_port
+from storage import sources
+from storage.sources import Source, StorageError, StoredObject, pages, store_of
+
+
+async def filled(s3: Source, *keys: str) -> Source:
+    """A prefix of its own in the bucket, with objects under it."""
+    source = replace(s3, prefix=f"{uuid4()}")
+    for key in keys:
+        await obstore.put_async(store_of(source), f"{source.prefix}/{key}", key.encode())
+    return source
+
+
+async def listed(source: Source, subdir: str | None = None, after: str | None = None) -> list[StoredObject]:
+    return [each async for page in pages(source, subdir, after) for each in page]
+
+
+def names(source: Source, objects: list[StoredObject]) -> list[str]:
+    return [each.key.removeprefix(f"{source.prefix}/") for each in objects]
+
+
+async def test_objects_come_in_the_order_of_their_keys_with_what_is_known_of_them(s3: Source) -> None:
+    source = await filled(s3, "b/2.jpg", "a.jpg", "b/10.jpg", "b/1.jpg")
+
+    objects = await listed(source)
+
+    assert names(source, objects) == ["a.jpg", "b/1.jpg", "b/10.jpg", "b/2.jpg"]
+    assert [each.size for each in objects] == [5, 7, 8, 7]
+    # an MD5 in hex, without the quotes that HTTP puts around it
+    assert all(each.etag is not None and len(each.etag) == 32 for each in objects)
+    assert all(each.last_modified.tzinfo is not None for each in objects)
+
+
+async def test_a_listing_goes_on_after_a_key(s3: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "PAGE", 2)
+    source = await filled(s3, *(f"{number}.jpg" for number in range(5)))
+
+    sizes = [len(page) async for page in pages(source)]
+    rest = await listed(source, after=f"{source.prefix}/2.jpg")
+
+    assert sizes == [2, 2, 1]
+    assert names(source, rest) == ["3.jpg", "4.jpg"]
+
+
+async def test_a_subdirectory_is_a_folder_and_not_the_beginning_of_a_name(s3: Source) -> None:
+    source = await filled(s3, "dep_1/a.jpg", "dep_10/a.jpg", "dep_1.jpg")
+
+    assert names(source, await listed(source, "dep_1")) == ["dep_1/a.jpg"]
+    assert await listed(source, "dep_2") == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "words"),
+    [
+        ({"bucket": "butterflies"}, "NoSuchBucket", "butterflies"),
+        ({"access_key": "nobody"}, "InvalidCredentials", "refuses the keys"),
+        ({"secret_key": "a-guess"}, "InvalidCredentials", "refuses the keys"),
+    ],
+)
+async def test_what_the_store_refuses_says_why_and_is_not_tried_again(
+    s3: Source, wrong: dict[str, str], code: str, words: str
+) -> None:
+    with pytest.raises(StorageError, match=words) as caught:
+        await listed(replace(s3, **wrong))
+
+    assert (caught.value.code, caught.value.passing) == (code, False)
+    assert "a-guess" not in str(caught.value)
+
+
+async def test_a_store_that_cannot_be_reached_may_be_tried_again(s3: Source) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+
+    with pytest.raises(StorageError, match=nowhere) as caught:
+        await listed(replace(s3, endpoint_url=nowhere))
+
+    assert (caught.value.code, caught.value.passing) == ("EndpointConnectionError", True)
+
+
+def test_the_secret_key_is_in_no_text() -> None:
+    assert "hush" not in repr(Source("moths", access_key="moth", secret_key="hush"))
