@@ -1,5 +1,6 @@
 """The settings, read once from the environment by whoever starts a process."""
 
+import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -30,6 +31,18 @@ class Settings(BaseSettings):
     temporal_tls_key: Path | None = Field(None, description="PEM file: the client's key.")
     task_queue: str = Field("nightjar", description="Start of the names of all task queues.")
 
+    queues: str = Field(
+        "jobs,storage", description="Kinds of task queues that a worker serves, with commas between."
+    )
+    storage_roots: str = Field(
+        "",
+        description="Folders, with colons between, under which storage sources may be folders of this machine.",
+    )
+    signing_key: SecretStr | None = Field(
+        None,
+        description="Secret by which addresses of files in such folders are signed; 32 characters or more.",
+    )
+
     api_host: str = Field("127.0.0.1", description="Interface that the API listens on.")
     api_port: int = Field(8000, description="Port that the API listens on.")
     cors_origins: str = Field(
@@ -53,3 +66,8 @@ class Settings(BaseSettings):
     sweep_every: float = Field(
         30.0, ge=0, description="Seconds between two sweeps; 0 leaves their Schedule as it is, or away."
     )
+
+    @property
+    def storage_folders(self) -> tuple[Path, ...]:
+        """`storage_roots`, one by one."""
+        return tuple(Path(root) for root in self.storage_roots.split(os.pathsep) if root)

@@ -21,7 +21,8 @@ from config import Settings
 from db.connections import Database
 from db.notifications import OF_A_WORKER, Notifications
 from executions.schedule import ensure
-from jobs.stages import JOBS_QUEUE
+from jobs.stages import JOBS_QUEUE, QUEUES
+from storage.stores import Stores
 from temporal_client import connect_once_reachable
 from workflows.registry import WORKFLOWS
 from workflows.sandbox import runner
@@ -40,12 +41,12 @@ Out = TypeVar("Out")
 
 
 def build_workers(settings: Settings, client: Client, resources: Resources) -> Sequence[Worker]:
-    """One worker a task queue."""
+    """One worker a kind of task queue; workflows are with the one of jobs."""
     return [
         Worker(
             client,
-            task_queue=f"{settings.task_queue}-{JOBS_QUEUE}",
-            workflows=WORKFLOWS,
+            task_queue=f"{settings.task_queue}-{kind}",
+            workflows=WORKFLOWS if kind == JOBS_QUEUE else (),
             activities=activities(resources),
             workflow_runner=runner(),
             max_concurrent_activities=settings.max_concurrent_activities,
@@ -54,7 +55,19 @@ def build_workers(settings: Settings, client: Client, resources: Resources) -> S
             default_heartbeat_throttle_interval=HEARTBEAT_EVERY,
             graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_grace),
         )
+        for kind in kinds(settings)
     ]
+
+
+def kinds(settings: Settings) -> list[str]:
+    """The kinds of task queues that this process serves; ends it where there is no such kind."""
+    chosen = [kind.strip() for kind in settings.queues.split(",") if kind.strip()]
+    unknown = sorted(set(chosen) - set(QUEUES))
+    if unknown or not chosen:
+        raise SystemExit(
+            f"nightjar: NIGHTJAR_QUEUES takes {', '.join(QUEUES)}, not {', '.join(unknown) or 'nothing'}"
+        )
+    return chosen
 
 
 @asynccontextmanager
@@ -64,12 +77,12 @@ async def working(settings: Settings, client: Client | None = None) -> AsyncIter
     A database that is away is waited for by the activities themselves.
     """
     # an activity may hold two connections: its effect, and the timer that tells how far it is
-    pool = max(settings.database_pool, 2 * settings.max_concurrent_activities)
+    pool = max(settings.database_pool, 2 * settings.max_concurrent_activities * len(kinds(settings)))
     client = client or await connect_once_reachable(settings)
     async with Database(
         settings.database_url, size=pool, name="nightjar worker", patience=PATIENCE, check=True
     ) as database:
-        resources = Resources(database)
+        resources = Resources(database, stores=Stores(settings.storage_folders))
         workers = build_workers(settings, client, resources)
         notifications = Notifications(settings.database_url, OF_A_WORKER)
         news = asyncio.create_task(resources.news.follow(notifications))

@@ -3,7 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from activities import bookkeeping, populate_captures_collection, regroup_events, sweep
+from activities import (
+    bookkeeping,
+    data_storage_sync,
+    measure_captures,
+    populate_captures_collection,
+    regroup_events,
+    sweep,
+)
 from activities.resources import Resources
 
 
@@ -12,6 +19,8 @@ def activities(resources: Resources) -> list[Callable[..., Any]]:
     return [
         *bookkeeping.activities(resources),
         *sweep.activities(resources),
+        *data_storage_sync.activities(resources),
+        *measure_captures.activities(resources),
         *populate_captures_collection.activities(resources),
         *regroup_events.activities(resources),
     ]

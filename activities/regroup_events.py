@@ -11,11 +11,12 @@ from jobs.errors import MissingStation
 from jobs.runs import ClaimedRun
 from jobs.stages import key_of
 from monitoring import grouping
+from workflows.data_storage_sync import REGROUP_SESSIONS
 from workflows.regroup_events import COUNTS, REGROUP
 
 
 class RegroupEvents:
-    """Carries out the one stage of the job."""
+    """Carries out the stage that groups, of its own job type and of the sync."""
 
     def __init__(self, resources: Resources) -> None:
         self.resources = resources
@@ -31,6 +32,17 @@ class RegroupEvents:
                 station = await station_rows.get(db, run.deployment_id)
             report.log(f"Regrouping captures for deployment {station}")
             await group(self.resources, report, station, "after regrouping")
+
+    @implements(REGROUP_SESSIONS)
+    async def regroup_after_sync(self, run: ClaimedRun) -> None:
+        async with reporting(self.resources, REGROUP_SESSIONS, run) as report:
+            if report.finished:
+                return
+            # a sync has a station, or it has failed before
+            async with self.resources.database.single_statements() as db:
+                station = await station_rows.get(db, run.deployment_id or 0)
+            report.log(f"Regrouping captures into sessions for deployment {station}")
+            await group(self.resources, report, station, "after sync regroup")
 
 
 async def group(resources: Resources, report: StageReporter, station: Station, after: str) -> None:
@@ -54,4 +66,4 @@ async def group(resources: Resources, report: StageReporter, station: Station, a
 
 def activities(resources: Resources) -> list[Callable[..., Any]]:
     stages = RegroupEvents(resources)
-    return [stages.regroup]
+    return [stages.regroup, stages.regroup_after_sync]

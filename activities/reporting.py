@@ -26,8 +26,8 @@ from activities.resources import Resources
 from db import stage_rows
 from db.connections import Connection
 from db.log_rows import Line
-from jobs.errors import AttemptSuperseded, JobError, RunPaused, ServiceUnavailable
-from jobs.stages import Stage, StageSnapshot
+from jobs.errors import AttemptSuperseded, JobError, RunPaused, ServiceUnavailable, StationBusy
+from jobs.stages import Stage, StageSnapshot, key_of
 from jobs.status import Status
 
 In = TypeVar("In")
@@ -44,6 +44,9 @@ the Temporal Web UI, and a history that stays small for a job of days."""
 LONGEST_TELLING = timedelta(seconds=2)
 """A slow Temporal must not hold up the beats."""
 
+WAITS_FOR = "waits_for"
+"""In a cursor: the job whose end this one waits for. Attempts that only look again say nothing."""
+
 ATTEMPTS_AT_THE_UNEXPECTED = 3
 """An error that nobody foresaw is tried again this often: it may be a passing fault, or a defect."""
 
@@ -58,7 +61,7 @@ OUT_OF_REACH = (
     ServiceUnavailable,
 )
 # an attempt that was superseded is over for Temporal too, or else the one which took its place is
-TRANSIENT = (*OUT_OF_REACH, AttemptSuperseded)
+TRANSIENT = (*OUT_OF_REACH, AttemptSuperseded, StationBusy)
 FINAL = (JobError, DataError, IntegrityError, NotSupportedError)
 """What trying again cannot mend. A statement that does not fit the schema is neither: a migration may be under way."""
 
@@ -126,6 +129,11 @@ class StageReporter:
     def count(self, param: str, by: int = 1) -> None:
         """Add to a figure of the stage."""
         self.set(param, (self.stage.param(param).value or 0) + by)
+
+    def unset(self, param: str) -> None:
+        """Take away a figure of the stage."""
+        self.stage.params = [each for each in self.stage.params if each.key != key_of(param)]
+        self._note()
 
     def log(self, message: str, level: str = "INFO") -> None:
         """Add a line to the job's log. Inside an effect it is kept only if the effect is."""
@@ -264,7 +272,8 @@ def for_temporal(*, patient: bool = False) -> Iterator[None]:
     except Exception as error:
         name, reason = type(error).__name__, first_line(error)
         if isinstance(error, TRANSIENT):
-            raise ApplicationError(reason, type=name) from error
+            again_after = getattr(error, "again_after", None)
+            raise ApplicationError(reason, type=name, next_retry_delay=again_after) from error
         if isinstance(error, FINAL):
             raise ApplicationError(reason, type=name, non_retryable=True) from error
         given_up = not patient and activity.info().attempt >= ATTEMPTS_AT_THE_UNEXPECTED
@@ -279,7 +288,8 @@ async def _started(resources: Resources, stage: Stage[Any, Any], payload: RunPay
     report = StageReporter(resources, payload, begun, attempt)
     if report.finished:
         return report
-    if info.attempt > 1 or report.cursor is not None:
+    waited = (report.cursor or {}).get(WAITS_FOR) is not None
+    if not waited and (info.attempt > 1 or report.cursor is not None):
         report.log(f"Going on with stage {stage.key}, attempt {info.attempt}{_failed_before()}", "WARNING")
     report.stop_if_paused()
     return report

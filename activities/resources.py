@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from activities.news import News
 from db.connections import Database
+from storage.stores import Stores
 
 
 @dataclass(frozen=True)
@@ -13,3 +14,5 @@ class Resources:
     database: Database
     news: News = field(default_factory=News)
     """Who wants to know at once what happens to a job."""
+    stores: Stores = field(default_factory=Stores)
+    """Where captures lie."""

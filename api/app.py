@@ -11,10 +11,9 @@ from psycopg import IntegrityError, InterfaceError, OperationalError
 from psycopg.errors import ReadOnlySqlTransaction
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.gzip import GZipMiddleware
 
 from api import docs, openapi
-from api.conventions import Addresses, BodyLimit, Conditional, Conventions, GzipTags, RequestIds
+from api.conventions import Addresses, BodyLimit, Conditional, Conventions, Gzip, GzipTags, RequestIds
 from api.courier import Courier
 from api.describing import Descriptions
 from api.errors import (
@@ -25,12 +24,14 @@ from api.errors import (
     answer_unavailable,
     answer_unforeseen,
 )
+from api.files import Signer
 from api.links import PREFIX
 from api.platform import Platform
 from api.routes import (
     authentication,
     capture_sets,
     captures,
+    files,
     health,
     jobs,
     models,
@@ -43,6 +44,7 @@ from config import Settings
 from db.connections import Database
 from db.watching import Watch
 from executions.launcher import Launcher
+from storage.stores import Stores
 from temporal_client import connect
 
 PATIENCE = 2.0
@@ -81,6 +83,7 @@ SMALLEST_GZIP = 1000
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; settings are read from the environment if none are given."""
     chosen = settings or Settings()
+    signer = None if chosen.signing_key is None else Signer(chosen.signing_key.get_secret_value())
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -98,7 +101,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             launcher = Launcher(temporal, chosen.task_queue)
             courier = Courier(database, launcher)
             app.state.platform = Platform(
-                database, launcher, courier, chosen.time_zone, chosen.login_attempts
+                database,
+                launcher,
+                courier,
+                chosen.time_zone,
+                chosen.login_attempts,
+                stores=Stores(chosen.storage_folders),
+                signer=signer,
             )
             rounds = asyncio.create_task(courier.run())
             # what was loaded by now stays for good: the collector need not look at it again
@@ -124,6 +133,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router, prefix=PREFIX)
     app.include_router(health.router)
+    app.include_router(files.router)
     openapi.install(app)
     docs.install(app)
     app.add_exception_handler(ApiError, answer_api_error)
@@ -140,7 +150,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """From the inside out: the last one sees a request first."""
     app.add_middleware(BodyLimit, most=settings.max_body_bytes)
     app.add_middleware(Conditional)
-    app.add_middleware(GZipMiddleware, minimum_size=SMALLEST_GZIP, compresslevel=5)
+    app.add_middleware(Gzip, minimum_size=SMALLEST_GZIP, compresslevel=5)
     app.add_middleware(GzipTags)
     app.add_middleware(Conventions, addresses=Addresses(ROUTERS), describe=Descriptions(RESOURCES))
     origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]

@@ -75,7 +75,7 @@ class Call:
     @property
     def view(self) -> View:
         """For whom things are shown."""
-        return View(self.user, self.links)
+        return View(self.user, self.links, self.platform.signer)
 
     async def body(self) -> Body:
         """What was sent; read once."""

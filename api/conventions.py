@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request, Response
 from psycopg import OperationalError
 from starlette.datastructures import Headers, QueryParams
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import browsing
 from api.errors import ApiError, NotAcceptable, NotAllowed, NotFound, TooLarge, answer_unavailable
-from api.links import PREFIX
+from api.links import FILES, PREFIX
 from api.request_ids import HEADER as REQUEST_ID
 from api.request_ids import begin_request
 from api.responses import entity_tag, json_response, packed_tag
@@ -196,9 +197,10 @@ class Conditional:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = message
-                if message["status"] == 200:
+                if message["status"] == 200 and not _has_tag(message):
                     return
-            elif started is not None and started["status"] == 200:
+                started = None
+            elif started is not None:
                 if message.get("more_body"):
                     # a body in parts, such as a file: passed on as it is
                     await send(started)
@@ -213,6 +215,11 @@ class Conditional:
         await self.app(scope, receive, send_tagged)
 
 
+def _has_tag(started: Message) -> bool:
+    """Whether the route has given a validator of its own, as for a file."""
+    return any(name == b"etag" for name, _ in started["headers"])
+
+
 def _tagged(started: Message, body: Message, known: str | None) -> Message:
     tag = entity_tag(body.get("body", b""))
     headers = [*started["headers"], (b"etag", tag.encode())]
@@ -224,6 +231,16 @@ def _tagged(started: Message, body: Message, known: str | None) -> Message:
     unfit = (b"content-length", b"content-type", b"etag")
     kept = [(name, value) for name, value in headers if name not in unfit]
     return {**started, "status": 304, "headers": [*kept, (b"etag", same.encode())]}
+
+
+class Gzip(GZipMiddleware):
+    """Packs answers, but no pictures: they are packed already, and are fetched in parts."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(FILES):
+            await self.app(scope, receive, send)
+            return
+        await super().__call__(scope, receive, send)
 
 
 class GzipTags:

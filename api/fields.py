@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 import orjson
+import regex
 
 from api.errors import Invalid
 
@@ -21,6 +22,7 @@ _SLUG = re.compile(r"^[-a-zA-Z0-9_]+\Z")
 _INTEGER = re.compile(r"^\s*[-+]?\d+(\.0*)?\s*\Z")
 _MOMENT = re.compile(r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?\Z")
 _URL = re.compile(r"^https?://[^\s/?#@]+(:\d+)?([/?#]\S*)?\Z", re.IGNORECASE)
+_FOLDER = re.compile(r"^file:///[^\x00?#]*\Z")
 _EMAIL = re.compile(r"^[^\s@]+@[^\s@]+\.[^\s@.]+\Z")
 # in JSON: after an even number of backslashes
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -262,6 +264,15 @@ class Url(Text):
 
 
 @dataclass(frozen=True)
+class StoreAddress(Url):
+    """Where a store answers: an http or https address, or a folder of the server's as `file:///…`."""
+
+    def parse(self, value: Any) -> str:
+        text = Text.parse(self, value)
+        return text if _FOLDER.match(text) else super().parse(value)
+
+
+@dataclass(frozen=True)
 class Email(Text):
     kind: ClassVar[str] = "email"
 
@@ -279,8 +290,8 @@ class Regex(Text):
     def parse(self, value: Any) -> str:
         text = super().parse(value)
         try:
-            re.compile(text)
-        except (re.error, RecursionError, OverflowError) as error:
+            regex.compile(text)
+        except (regex.error, RecursionError, OverflowError) as error:
             raise Refused(f"Not a valid regular expression: {error}.") from error
         return text
 

@@ -7,13 +7,15 @@ from fastapi import Request
 from api import queries
 
 PREFIX = "/api/v2"
+FILES = "/files/captures"
 
 
 class Links:
     """Makes the addresses that one response needs."""
 
     def __init__(self, request: Request) -> None:
-        self._root = f"{request.url.scheme}://{request.url.netloc}{PREFIX}"
+        host = f"{request.url.scheme}://{request.url.netloc}"
+        self._root, self._files = f"{host}{PREFIX}", f"{host}{FILES}"
         chosen = queries.last(request, "format")
         self._query = f"?{urlencode({'format': chosen})}" if chosen else ""
         # an address that ended in .json gives addresses that do
@@ -22,6 +24,10 @@ class Links:
     def to(self, path: str, item_id: int) -> str:
         """One thing, such as `jobs` 7."""
         return f"{self._root}/{path}/{item_id}{self._end}{self._query}"
+
+    def file(self, capture_id: int, query: str) -> str:
+        """The file of a capture, for whoever has its signed query."""
+        return f"{self._files}/{capture_id}?{query}"
 
     def listing(self, path: str, **parameters: int) -> str:
         """A list, narrowed by its query parameters."""

@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 
 from api.counting import Counts
 from api.courier import Courier
+from api.files import Signer
 from db import project_rows
 from db.connections import Database
 from executions.launcher import Launcher
+from storage.stores import Stores
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,8 @@ class Platform:
     courier: Courier
     time_zone: str
     login_attempts: int = 10
+    stores: Stores = field(default_factory=Stores)
+    signer: Signer | None = None
     counts: Counts = field(default_factory=Counts)
     _projects: set[int] = field(default_factory=set)
 

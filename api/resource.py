@@ -75,8 +75,10 @@ class Resource:
     async def insert(self, db: Connection, call: Call, values: dict[str, Any]) -> int:
         return await writing.insert(db, self.listing.table, self._to_columns(values))
 
-    async def update(self, db: Connection, call: Call, row: Row, values: dict[str, Any]) -> None:
+    async def update(self, db: Connection, call: Call, row: Row, values: dict[str, Any]) -> Then | None:
+        """Change a row; gives what is done once that is committed."""
         await writing.update(db, self.listing.table, row["id"], self._to_columns(values))
+        return None
 
     async def remove(self, db: Connection, call: Call, row: Row) -> Then | None:
         """Remove a row; gives what is done once that is committed."""
@@ -300,9 +302,9 @@ class Resource:
                 raise Invalid({self.project_field: [f"A {self.one} cannot move to another project."]})
             await self.check(db, call, values, row)
             with self.refusing_what_is_taken():
-                await self.update(db, call, row, values)
+                then = await self.update(db, call, row, values)
             row = await self.find(db, call, row["id"])
-            return Answer(self.detail(row, call.view))
+            return Answer(self.detail(row, call.view), then=then)
 
         return await call.write(act)
 

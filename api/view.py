@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from api.files import Signer
 from api.links import Links
 from db.user_rows import User
 
@@ -12,3 +13,5 @@ class View:
 
     user: User | None
     links: Links
+    signer: Signer | None = None
+    """Makes addresses of files that lie in folders; null where none can be given."""

@@ -1,6 +1,7 @@
 """`nightjar up`: PostgreSQL, Temporal, API and worker on this machine, as children of one process."""
 
 import os
+import secrets
 import signal
 import sys
 import threading
@@ -90,6 +91,8 @@ def _processes(servers: Stack, data_dir: Path) -> Platform:
         "NIGHTJAR_TEMPORAL_ADDRESS": servers.temporal.address,
         "NIGHTJAR_API_HOST": LOOPBACK,
         "NIGHTJAR_API_PORT": str(port),
+        "NIGHTJAR_STORAGE_ROOTS": _roots(data_dir),
+        "NIGHTJAR_SIGNING_KEY": _signing_key(data_dir),
         # children find the project's modules from whichever folder they are started
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]),
     }
@@ -105,8 +108,30 @@ def _processes(servers: Stack, data_dir: Path) -> Platform:
         database_url=servers.postgres.url(),
         temporal_address=servers.temporal.address,
         api_port=port,
+        storage_roots=environment["NIGHTJAR_STORAGE_ROOTS"],
     )
     return Platform(servers, api, worker, settings, f"http://{LOOPBACK}:{port}")
+
+
+def pictures(data_dir: Path) -> Path:
+    """The folder of the data folder in which storage sources may have buckets."""
+    return data_dir.resolve() / "pictures"
+
+
+def _roots(data_dir: Path) -> str:
+    """That folder, and those that the environment allows."""
+    return os.pathsep.join(filter(None, [str(pictures(data_dir)), os.environ.get("NIGHTJAR_STORAGE_ROOTS")]))
+
+
+def _signing_key(data_dir: Path) -> str:
+    """That of the environment, or one that is made at the first start; readable by its owner only."""
+    if given := os.environ.get("NIGHTJAR_SIGNING_KEY"):
+        return given
+    kept = data_dir / "signing.key"
+    kept.touch(mode=0o600)
+    if not kept.read_text():
+        kept.write_text(secrets.token_hex(32))
+    return kept.read_text()
 
 
 def _remember(path: Path, environment: dict[str, str]) -> None:

@@ -1,7 +1,7 @@
 """Every query on captures (`source_images`). None commits."""
 
-from db import writing
-from db.connections import Connection, one
+from db import storage_rows, writing
+from db.connections import Connection, Row, one
 from db.listing import Listing, jobs_of, times
 
 _FOUND = """
@@ -15,10 +15,11 @@ CAPTURES = Listing(
     table="source_images",
     columns="""t.id, t.project_id, t.path, t.public_base_url, t.timestamp, t.width, t.height, t.size,
         t.deployment_id, d.name AS deployment_name, t.event_id, e.start AS event_start, e."end" AS event_end,
-        found.detections, found.any AS detections_or_none, found.last_processed""",
+        found.detections, found.any AS detections_or_none, found.last_processed, stored.source""",
     related=f"""
     LEFT JOIN deployments d ON d.id = t.deployment_id
     LEFT JOIN events e ON e.id = t.event_id
+    {storage_rows.joined("d.data_source_id")}
     {_FOUND}
     """,
     detail_columns=f""", {times("created_at", "updated_at", "last_modified")}, t.checksum, t.checksum_algorithm,
@@ -50,6 +51,18 @@ CAPTURES = Listing(
     """,
     order=("t.timestamp", "t.id"),
 )
+
+_STORED = f"""
+SELECT i.path, stored.source
+FROM source_images i LEFT JOIN deployments d ON d.id = i.deployment_id {storage_rows.joined("d.data_source_id")}
+WHERE i.id = %(id)s
+"""
+
+
+async def stored(db: Connection, capture_id: int) -> Row | None:
+    """The path of a capture, and how the source is reached that it lies in."""
+    return await one(db, _STORED, {"id": capture_id})
+
 
 _STARRED_SET = """
 SELECT id FROM source_image_collections

@@ -108,6 +108,27 @@ SELECT count(*) FILTER (WHERE event_id IS NOT NULL AND timestamp IS NOT NULL) AS
        (SELECT count(*) FROM events WHERE deployment_id = %(station_id)s) AS sessions
 FROM source_images WHERE deployment_id = %(station_id)s
 """
+_GROUPED_NOW = "UPDATE deployments SET grouped_at = now() WHERE id = %(station_id)s"
+_NEEDED = """
+SELECT coalesce(bool_or(i.event_id IS NULL AND i.timestamp IS NOT NULL), false)
+       OR coalesce(bool_or(i.updated_at > d.grouped_at), false)
+       OR coalesce(bool_or(e.deployment_id IS DISTINCT FROM d.id AND e.id IS NOT NULL), false)
+       OR count(i.id) <> d.captures_count AS needed
+FROM deployments d
+LEFT JOIN source_images i ON i.deployment_id = d.id
+LEFT JOIN events e ON e.id = i.event_id
+WHERE d.id = %(station_id)s GROUP BY d.id
+"""
+
+
+async def is_needed(db: Connection, station_id: int) -> bool:
+    """Whether the sessions of a station are not what its captures say (domain 4.1).
+
+    So if captures have no session, or that of another station, or were changed since the station was grouped, or are
+    not as many as were counted.
+    """
+    row = await one(db, _NEEDED, {"station_id": station_id})
+    return row is not None and bool(row["needed"])
 
 
 @dataclass(frozen=True)
@@ -148,6 +169,7 @@ async def group(db: Connection, station_id: int, gap: timedelta) -> Grouped:
     await session_rows.refresh(db, touched)
     deleted = (await db.execute(_REMOVE_EMPTY, station)).rowcount
     await station_rows.refresh(db, [station_id])
+    await db.execute(_GROUPED_NOW, station)
     counts = await one(db, _COUNT, station)
     assert counts is not None
     return Grouped(

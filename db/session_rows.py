@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from db import storage_rows
 from db.connections import Connection
 from db.listing import Listing, times
 
@@ -9,8 +10,9 @@ SESSIONS = Listing(
     table="events",
     columns=f"""t.id, t.project_id, t.deployment_id, d.name AS deployment_name, t.start, t."end", t.group_by,
         t.captures_count, found.detections, {times("created_at", "updated_at")}, examples.captures""",
-    related="""
+    related=f"""
     LEFT JOIN deployments d ON d.id = t.deployment_id
+    {storage_rows.joined("d.data_source_id")}
     CROSS JOIN LATERAL (
         SELECT count(*) AS detections FROM source_images i JOIN detections x ON x.source_image_id = i.id
         WHERE i.event_id = t.id AND x.bbox IS NOT NULL
@@ -18,7 +20,7 @@ SESSIONS = Listing(
     LEFT JOIN LATERAL (
         SELECT jsonb_agg(to_jsonb(i) ORDER BY i.timestamp, i.id) AS captures
         FROM (
-            SELECT id, path, public_base_url, width, height, timestamp, project_id FROM source_images
+            SELECT id, path, public_base_url, width, height, timestamp, project_id, stored.source FROM source_images
             WHERE event_id = t.id ORDER BY timestamp, id LIMIT 1
         ) i
     ) examples ON true

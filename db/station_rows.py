@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from db.connections import Connection, one
+from db import storage_rows
+from db.connections import Connection, Row, every, one
 from db.listing import VISIBLE_PROJECTS, Listing, Viewer, jobs_of, times
 from jobs.errors import StationNotFound
 
@@ -25,15 +26,17 @@ STATIONS = Listing(
     related=_RELATED,
     detail_columns=f""", {times("data_source_last_checked")}, t.data_source_subdir, t.data_source_regex,
         t.data_source_total_files, t.data_source_total_size,
-        b.name AS storage_name, b.bucket AS storage_bucket, b.prefix AS storage_prefix, examples.captures,
+        b.name AS storage_name, b.bucket AS storage_bucket, b.prefix AS storage_prefix,
+        b.endpoint_url AS storage_endpoint_url, examples.captures,
         nights.sessions""",
-    detail_related="""
+    detail_related=f"""
     LEFT JOIN storage_sources b ON b.id = t.data_source_id
+    {storage_rows.joined("t.data_source_id")}
     LEFT JOIN LATERAL (
         SELECT jsonb_agg(to_jsonb(i) ORDER BY i.size DESC NULLS LAST, i.id) AS captures
         FROM (
-            SELECT id, path, public_base_url, width, height, timestamp, size, project_id FROM source_images
-            WHERE deployment_id = t.id ORDER BY size DESC NULLS LAST, id LIMIT 10
+            SELECT id, path, public_base_url, width, height, timestamp, size, project_id, stored.source
+            FROM source_images WHERE deployment_id = t.id ORDER BY size DESC NULLS LAST, id LIMIT 10
         ) i
     ) examples ON true
     LEFT JOIN LATERAL (
@@ -93,6 +96,16 @@ async def refresh(db: Connection, station_ids: Iterable[int | None]) -> None:
     ids = sorted({station_id for station_id in station_ids if station_id is not None})
     if ids:
         await db.execute(_REFRESH, {"ids": ids})
+
+
+_WITH_SOURCE = """
+SELECT id, project_id FROM deployments WHERE project_id = %(project_id)s AND data_source_id IS NOT NULL ORDER BY id
+"""
+
+
+async def with_source(db: Connection, project_id: int) -> list[Row]:
+    """The stations of a project that have a storage source."""
+    return await every(db, _WITH_SOURCE, {"project_id": project_id})
 
 
 _GET = """

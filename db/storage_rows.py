@@ -17,11 +17,29 @@ STORAGE = Listing(
     """,
 )
 
-_ACCESS = """
-SELECT bucket, prefix, region, access_key, secret_key, endpoint_url FROM storage_sources WHERE id = %(id)s
-"""
+ACCESS = ("bucket", "prefix", "region", "access_key", "secret_key", "endpoint_url", "public_base_url")
+"""How a source is reached, keys and all: for the client of the store alone, never for people."""
+
+
+def joined(source_id: str) -> str:
+    """A join that gives how a source is reached, as `stored.source`; null if there is none."""
+    columns = ", ".join(f"'{name}', b.{name}" for name in ACCESS)
+    return f"""
+    LEFT JOIN LATERAL (
+        SELECT jsonb_build_object({columns}) AS source FROM storage_sources b WHERE b.id = {source_id}
+    ) stored ON true
+    """
+
+
+_ACCESS = f"SELECT {', '.join(ACCESS)} FROM storage_sources WHERE id = %(id)s"
+_CHECKED = "UPDATE storage_sources SET last_checked = now() WHERE id = %(id)s"
 
 
 async def access(db: Connection, source_id: int) -> Row | None:
-    """How a source is reached, keys and all: for the client of the store alone."""
+    """How a source is reached."""
     return await one(db, _ACCESS, {"id": source_id})
+
+
+async def mark_checked(db: Connection, source_id: int) -> None:
+    """The source has just been looked at."""
+    await db.execute(_CHECKED, {"id": source_id})

@@ -234,6 +234,8 @@ class DeploymentRow(Base):
     captures_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     first_capture_timestamp: Mapped[datetime | None] = mapped_column(DateTime(timezone=False))
     last_capture_timestamp: Mapped[datetime | None] = mapped_column(DateTime(timezone=False))
+    grouped_at: Mapped[datetime | None]
+    """When its captures were grouped into sessions last."""
     created_at: Mapped[datetime] = _now()
     updated_at: Mapped[datetime] = _now()
 
@@ -269,7 +271,7 @@ class SourceImageRow(Base):
     project_id: Mapped[int | None] = _reference("projects.id", "SET NULL", index=False)
     deployment_id: Mapped[int | None] = _reference("deployments.id", "SET NULL", index=False)
     event_id: Mapped[int | None] = _reference("events.id", "SET NULL", index=False)
-    path: Mapped[str] = mapped_column(String(255))
+    path: Mapped[str] = mapped_column(String(1024))
     public_base_url: Mapped[str | None] = mapped_column(String(255))
     timestamp: Mapped[datetime | None] = mapped_column(DateTime(timezone=False))
     """Wall clock of the station."""
@@ -358,6 +360,16 @@ class CollectionImageRow(Base):
     source_image_id: Mapped[int] = mapped_column(
         BigInteger, primary_key=True, autoincrement=False, index=True
     )
+
+
+class SyncSightingRow(Base):
+    """Captures that a running sync has seen in the store: hundreds or thousands in a row. Gone with its end."""
+
+    __tablename__ = "sync_sightings"
+
+    id: Mapped[int] = _id()
+    job_id: Mapped[int] = _reference("jobs.id", "CASCADE", nullable=False)
+    capture_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
 
 
 # models -------------------------------------------------------------------------------------------------------

@@ -9,15 +9,21 @@
     - RunEnded               the run was closed while an activity still worked for it
     - RunPaused              the run is paused: the stage goes on when it is resumed
     - AttemptSuperseded      a later attempt at the stage has begun; this one writes nothing more
+    - StationBusy            another job does the same at that station; this one waits for its turn
     - StageError             a stage failed in a way that no retry can mend
         - MissingInput       the job lacks something that its type needs
         - MissingStation     the same of a station, in the words of the platform
+        - MissingSource      a station has no storage source
         - InvalidSampling    a sampling method or one of its arguments does not fit
+        - InvalidSource      what is said of a storage source, or of where captures lie in it, does not fit
+        - StoreRefuses       an object store does not give what it is asked for
     - ServiceUnavailable     the far end of somebody else does not answer; trying again may help
 
 Nothing here knows of HTTP or of Temporal: `api.errors` turns these into responses,
 `activities.reporting` into Temporal failures.
 """
+
+from datetime import timedelta
 
 
 class JobError(Exception):
@@ -70,6 +76,16 @@ class AttemptSuperseded(JobError):
         super().__init__(f"A later attempt works on stage {stage} of job {job_id}")
 
 
+class StationBusy(JobError):
+    """Its name stands in Temporal's record of the failure and in explanations: it is never renamed."""
+
+    again_after = timedelta(seconds=5)
+
+    def __init__(self, job_id: int, station: object) -> None:
+        super().__init__(f"Waiting for job {job_id}, which works on deployment {station}")
+        self.job_id = job_id
+
+
 class StageError(JobError):
     """A stage failed in a way that no retry can mend."""
 
@@ -82,6 +98,21 @@ class MissingInput(StageError):
 class MissingStation(StageError):
     def __init__(self, work: str) -> None:
         super().__init__(f"No deployment provided for {work} job")
+
+
+class MissingSource(StageError):
+    def __init__(self, station_name: str) -> None:
+        super().__init__(f"Deployment {station_name} has no data source configured")
+
+
+class InvalidSource(StageError):
+    """The sentence is that of whoever found it."""
+
+
+class StoreRefuses(StageError):
+    def __init__(self, store: str, code: str, reason: str) -> None:
+        super().__init__(f"{store}: {reason} ({code})")
+        self.code = code
 
 
 class InvalidSampling(StageError):

@@ -14,6 +14,10 @@ Out = TypeVar("Out")
 
 JOBS_QUEUE = "jobs"
 """The kind of task queue of workflows, and of short work that is best done where the workflow is."""
+STORAGE_QUEUE = "storage"
+"""That of work which waits for object stores, for hours at times: it keeps no short work waiting."""
+QUEUES = (JOBS_QUEUE, STORAGE_QUEUE)
+"""Every kind there is; each has workers of its own."""
 
 
 def key_of(name: str) -> str:

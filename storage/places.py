@@ -5,12 +5,19 @@ from urllib.parse import quote
 
 import regex
 
+FOLDER = "file://"
+"""How the address of a source begins whose bucket is a folder of this machine."""
+
 ENDINGS = ("jpg", "jpeg", "png", "gif", "webp", "svg", "bmp", "ico", "tiff", "tif")
 """How the names of pictures end, in any case; a dot before is not needed."""
 
-
 LONGEST_SEARCH = 0.2
 """Seconds that an expression may search one key: there are some that would take years."""
+
+_IN_PATHS = "/!$&'()*+,;=:@~"
+
+LONGEST_KEY = 1024
+"""Characters; stores allow as many bytes."""
 
 
 class InvalidRegex(Exception):
@@ -25,10 +32,22 @@ def folder(prefix: str, subdir: str | None = None) -> str:
     return "".join(f"{part}/" for each in (prefix, subdir or "") if (part := each.strip("/")))
 
 
-def uri(bucket: str, prefix: str, subdir: str | None = None, expression: str | None = None) -> str:
-    """`s3://bucket/prefix/subdir/?regex=…`, for people."""
+def uri(
+    endpoint_url: str | None,
+    bucket: str,
+    prefix: str,
+    subdir: str | None = None,
+    expression: str | None = None,
+) -> str:
+    """`s3://bucket/prefix/subdir/?regex=…`, for people; `file:///folder/bucket/…` if it lies in a folder."""
     query = f"?regex={quote(expression, safe='')}" if expression else ""
-    return f"s3://{bucket}/{folder(prefix, subdir)}{query}"
+    begin = f"{endpoint_url.rstrip('/')}/" if endpoint_url and endpoint_url.startswith(FOLDER) else "s3://"
+    return f"{begin}{bucket}/{folder(prefix, subdir)}{query}"
+
+
+def public_url(base: str, key: str) -> str:
+    """A key below the public address of its bucket."""
+    return f"{base.rstrip('/')}/{quote(key, safe=_IN_PATHS)}"
 
 
 @dataclass(frozen=True)
@@ -47,9 +66,10 @@ class Captures:
 
     def have(self, key: str, size: int) -> bool:
         """Whether an object is a capture: a picture that the expression fits, with something in it."""
-        return is_picture(key) and self._fits(key) and size > 0
+        return is_picture(key) and self.fit(key) and size > 0
 
-    def _fits(self, key: str) -> bool:
+    def fit(self, key: str) -> bool:
+        """Whether the expression is found in a key. Raises InvalidRegex if that takes too long."""
         if self.pattern is None:
             return True
         try:
@@ -60,4 +80,17 @@ class Captures:
 
 def is_picture(key: str) -> bool:
     """Whether the name of an object is one of a picture."""
-    return key.lower().endswith(ENDINGS) and not key.endswith("/")
+    return key.lower().endswith(ENDINGS)
+
+
+def unfit(key: str) -> str | None:
+    """Why the path of a capture cannot be such a key; None if it can."""
+    if len(key) > LONGEST_KEY:
+        return f"it has more than {LONGEST_KEY} characters"
+    if not key.isprintable() and any(letter < " " or letter == "\x7f" for letter in key):
+        return "it has control characters"
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return "it is not UTF-8"
+    return None

@@ -4,7 +4,8 @@ import time
 from dataclasses import dataclass
 
 from storage.places import Captures, uri
-from storage.sources import Source, pages
+from storage.sources import Source
+from storage.stores import Stores
 
 MOST = 10_000
 """Objects that are looked at until one is a capture."""
@@ -24,13 +25,13 @@ class Probe:
     full_uri: str
 
 
-async def probe(source: Source, subdir: str | None, expression: str | None) -> Probe:
+async def probe(stores: Stores, source: Source, subdir: str | None, expression: str | None) -> Probe:
     """List until there is a capture; raises StorageError if the store refuses, InvalidRegex for an expression."""
     captures = Captures.matching(expression)
     began = time.perf_counter()
     latency: float | None = None
     checked, first = 0, None
-    async for page in pages(source, subdir):
+    async for page, _ in stores.pages(source, subdir):
         latency = latency or time.perf_counter() - began
         wanted = page[: MOST - checked]
         place = next((at for at, each in enumerate(wanted) if captures.have(each.key, each.size)), None)
@@ -40,5 +41,5 @@ async def probe(source: Source, subdir: str | None, expression: str | None) -> P
         if first is not None or checked >= MOST:
             break
     total = time.perf_counter() - began
-    full_uri = uri(source.bucket, source.prefix, subdir, expression)
+    full_uri = uri(source.endpoint_url, source.bucket, source.prefix, subdir, expression)
     return Probe(first, checked, latency or total, total, full_uri)

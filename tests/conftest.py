@@ -73,6 +73,8 @@ def settings(servers: Stack, database_url: str, tmp_path: Path) -> Settings:
         task_queue=database_url.rpartition("/")[2],
         # the tests of the sweep make its Schedule themselves: hundreds of them would go on to the end of the session
         sweep_every=0,
+        storage_roots=str(tmp_path / "stores"),
+        signing_key="0123456789abcdef0123456789abcdef",
     )
 
 

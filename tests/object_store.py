@@ -13,7 +13,8 @@ import pytest
 
 from embedded.child import Child
 from embedded.ports import LOOPBACK, free_port
-from storage.sources import Source, store_of
+from storage.buckets import store_of
+from storage.sources import Source
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +40,9 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
         "-master.volumeSizeLimitMB=64",
         *(f"-{name}.port={port}" for name, port in ports.items()),
         *(f"-{name}.port.grpc={free_port()}" for name in ports),
+        # what it serves besides, on ports of its own choice
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
     ]
     # nobody needs its files afterwards, and it takes its time to close them
     server = Child("seaweedfs", command, folder / "weed.log", stop_signal=signal.SIGKILL)

@@ -5,6 +5,7 @@ from temporalio import workflow
 from jobs.job_type import JobType
 from jobs.runs import ClaimedRun, JobRequest, JobResult
 from jobs.stages import Stage
+from workflows.measure_captures import MEASURE
 from workflows.running import RunningJob, run_job
 
 COUNTS = (
@@ -20,7 +21,7 @@ COUNTS = (
 
 REGROUP = Stage("regroup_events", "Regroup sessions", takes=ClaimedRun, gives=type(None), counts=COUNTS)
 
-JOB_TYPE = JobType("regroup_events", "Regroup sessions", (REGROUP,))
+JOB_TYPE = JobType("regroup_events", "Regroup sessions", (REGROUP, MEASURE))
 
 
 @workflow.defn(name=JOB_TYPE.key)
@@ -31,3 +32,5 @@ class RegroupEvents:
 
     async def regroup(self, job: RunningJob) -> None:
         await job.run_stage(REGROUP, job.run)
+        if workflow.patched("measure-captures"):
+            await job.run_stage(MEASURE, job.run)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from fastapi import Response
-from typing_extensions import TypedDict
 
 from api import fields, queries
 from api.call import Answer, Call, CallDep
@@ -14,15 +13,11 @@ from api.filters import Sort
 from api.resource import Resource
 from api.routes.jobs import started
 from api.schemas import places as schema
+from api.schemas.jobs import JobStarted
 from api.view import View
 from db import capture_set_pages, capture_set_rows, writing
 from db.connections import Connection, Row
 from monitoring import sampling
-
-
-class JobStarted(TypedDict):
-    job_id: int
-    project_id: int
 
 
 class CaptureSets(Resource):

@@ -1,26 +1,40 @@
 """Stations with their sites and devices, and the storage that captures come from (domain 1.2, 8)."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
-from fastapi import Response
+from fastapi import APIRouter, Response
 from typing_extensions import TypedDict
 
-from api import permissions
-from api.call import Answer, CallDep
-from api.errors import ApiError, Invalid, NotFound
-from api.fields import Number, Reference, Regex, Text, Url, object_schema, parse, request_body
+from api import permissions, queries
+from api.call import Answer, Call, CallDep, Then
+from api.errors import ApiError, Invalid, NotFound, Refusal
+from api.fields import (
+    Number,
+    Reference,
+    Regex,
+    StoreAddress,
+    Text,
+    Url,
+    object_schema,
+    parse,
+    request_body,
+)
 from api.filters import TIMES, Sort
 from api.filters import Row as RowFilter
 from api.resource import Resource
 from api.responses import json_response
 from api.routes.jobs import started
 from api.schemas import places as schema
+from api.schemas.jobs import JobStarted
+from api.schemas.related import capture_url
 from api.view import View
-from db import station_rows, storage_rows
+from db import grouping_rows, station_rows, storage_rows, writing
 from db.connections import Connection, Row
 from storage.places import InvalidRegex
 from storage.probing import probe
-from storage.sources import Source, StorageError, url_of
+from storage.sources import Source, StorageError
 
 _NAME = Text(required=True, max_length=255)
 
@@ -29,6 +43,12 @@ TESTED = {
     "subdir": Text(nullable=True, blank=True, max_length=255),
     "regex_filter": Regex(nullable=True, blank=True, max_length=255),
 }
+
+
+class SyncsStarted(TypedDict):
+    job_ids: list[int]
+    queued: int
+    project_id: int
 
 
 class RegroupStarted(TypedDict):
@@ -80,21 +100,79 @@ class Stations(Resource):
     def detail(self, row: Row, view: View) -> Any:
         return schema.station(row, view)
 
+    async def update(self, db: Connection, call: Call, row: Row, values: dict[str, Any]) -> Then | None:
+        """A station whose sessions are not what its captures say is grouped again (domain 4.1)."""
+        await super().update(db, call, row, values)
+        if not await grouping_rows.is_needed(db, row["id"]):
+            return None
+        _, then = await started(db, call, _job(row, "regroup_events"))
+        return then
+
+    async def sync(self, item_id: str, call: CallDep) -> Response:
+        """Start a job that syncs the station's captures from its storage source."""
+
+        async def act(db: Connection, row: Row) -> Answer:
+            if row["data_source_id"] is None:
+                raise Refusal("Deployment must have a data source to sync captures from")
+            job_id, then = await started(db, call, _job(row, "data_storage_sync"))
+            return Answer({"job_id": job_id, "project_id": row["project_id"]}, then=then)
+
+        return await self.act_on(call, item_id, "sync_deployment", act)
+
+    async def sync_all(self, call: CallDep) -> Response:
+        """Start a job for each station of a project that has a storage source."""
+        permissions.require_somebody(call.user)
+        project_id = await call.project_id()
+        if project_id is None:
+            if queries.last(call.request, "project_id"):
+                raise NotFound
+            raise Refusal("A project_id is required to sync all stations.")
+
+        async def act(db: Connection) -> Answer:
+            if await writing.missing(db, [("project_id", "projects", project_id)], None, viewer=call.viewer):
+                raise NotFound
+            permissions.require(call.user, "sync_deployment", project_id)
+            begun = [
+                await started(db, call, _job(station, "data_storage_sync"))
+                for station in await station_rows.with_source(db, project_id)
+            ]
+            job_ids = [job_id for job_id, _ in begun]
+            body = {"job_ids": job_ids, "queued": len(job_ids), "project_id": project_id}
+            return Answer(body, then=lambda: _all_of([then for _, then in begun]))
+
+        return await call.write(act)
+
     async def regroup(self, item_id: str, call: CallDep) -> Response:
         """Start a job that groups the station's captures into sessions."""
 
         async def act(db: Connection, row: Row) -> Answer:
-            values = {
-                "name": f"Regroup sessions for deployment {row['id']}",
-                "project_id": row["project_id"],
-                "deployment_id": row["id"],
-                "job_type_key": "regroup_events",
-            }
-            job_id, then = await started(db, call, values)
+            job_id, then = await started(db, call, _job(row, "regroup_events"))
             body = {"job_id": job_id, "deployment_id": row["id"], "project_id": row["project_id"]}
             return Answer(body, 202, then=then)
 
         return await self.act_on(call, item_id, "regroup_deployment", act)
+
+
+NAMES = {
+    "regroup_events": "Regroup sessions for deployment {}",
+    "data_storage_sync": "Sync captures for deployment {}",
+}
+STARTED_AT_ONCE = 50
+"""Jobs that one request tells Temporal of; those after them are carried over by the courier."""
+
+
+def _job(station: Row, job_type_key: str) -> dict[str, Any]:
+    """A job of that type about a station."""
+    return {
+        "name": NAMES[job_type_key].format(station["id"]),
+        "project_id": station["project_id"],
+        "deployment_id": station["id"],
+        "job_type_key": job_type_key,
+    }
+
+
+async def _all_of(starts: Sequence[Then]) -> None:
+    await asyncio.gather(*(start() for start in starts[:STARTED_AT_ONCE]))
 
 
 class Sites(Resource):
@@ -158,7 +236,12 @@ class StorageSources(Resource):
         "prefix": Text(blank=True, max_length=255),
         "access_key": Text(blank=True, max_length=255, help_text="Taken, never given."),
         "secret_key": Text(blank=True, max_length=255, help_text="Taken, never given."),
-        "endpoint_url": Url(nullable=True, blank=True, max_length=255),
+        "endpoint_url": StoreAddress(
+            nullable=True,
+            blank=True,
+            max_length=255,
+            help_text="Of an S3 store; empty for AWS. `file:///…` if the bucket is a folder of this server.",
+        ),
         "public_base_url": Url(nullable=True, blank=True, max_length=255),
         "project": Reference(required=True, table="projects"),
     }
@@ -170,6 +253,18 @@ class StorageSources(Resource):
     def item(self, row: Row, view: View) -> Any:
         return schema.storage(row, view)
 
+    async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
+        """A folder must be under a root that the operator allows."""
+        before: Row = {"endpoint_url": None, "bucket": "", "prefix": ""} if row is None else row
+        after = {**before, **values}
+        source = Source(after["bucket"], after["prefix"], endpoint_url=after["endpoint_url"])
+        if not source.is_folder:
+            return
+        try:
+            await asyncio.to_thread(call.platform.stores.folders.top, source)
+        except StorageError as error:
+            raise Invalid({"endpoint_url": [f"{error}."]}) from error
+
     async def test(self, item_id: str, call: CallDep) -> Response:
         """Look whether the store can be reached, and whether there are captures where they should be."""
         wanted = await self.wanted(call)
@@ -180,22 +275,50 @@ class StorageSources(Resource):
         if access is None:
             raise NotFound
         given = parse(TESTED, (await call.body()).values)
-        source = Source(**access)
         # without a connection to the database in hand: a store may take its time
         try:
-            found = await probe(source, given.get("subdir"), given.get("regex_filter"))
-            url = None if found.first is None else await url_of(source, found.first, row["public_base_url"])
+            found = await probe(
+                call.platform.stores, Source(**access), given.get("subdir"), given.get("regex_filter")
+            )
         except InvalidRegex as error:
             raise Invalid({"regex_filter": [str(error)]}) from error
         except StorageError as error:
             raise ApiError(400, {"detail": str(error), "code": error.code}) from error
+        async with call.platform.database.single_statements() as db:
+            await storage_rows.mark_checked(db, row["id"])
+        # no capture yet, so no address that names one; that of a file in a folder would
+        first = {"path": found.first, "public_base_url": None, "source": access}
+        folder = Source(**access).is_folder
+        url = found.first if folder or found.first is None else capture_url(first, call.view)
         return json_response(schema.storage_tested(found, url))
 
 
 # what has more in its path comes first: /deployments/sites/ is no station
 stations, sources = Stations(), StorageSources()
 resources = (Sites(), Devices(), stations, sources)
-routers = tuple(resource.router() for resource in resources)
+routers: tuple[APIRouter, ...] = tuple(resource.router() for resource in resources)
+routers[resources.index(stations)].add_api_route(
+    "/{item_id}/sync/",
+    stations.sync,
+    methods=["POST"],
+    operation_id="sync_station",
+    summary="Sync a station's captures from its storage source",
+    responses={200: {"description": "The job that syncs them.", "model": JobStarted}},
+    response_model=None,
+)
+syncs = APIRouter(prefix="/deployments", tags=["stations"])
+syncs.add_api_route(
+    "/sync-all/",
+    stations.sync_all,
+    methods=["POST"],
+    operation_id="sync_all_stations",
+    summary="Sync all stations of a project",
+    responses={200: {"description": "The jobs that sync them.", "model": SyncsStarted}},
+    response_model=None,
+    openapi_extra={
+        "parameters": [queries.parameter("project_id", {"type": "integer", "minimum": 1}, required=True)]
+    },
+)
 routers[resources.index(stations)].add_api_route(
     "/{item_id}/regroup-sessions/",
     stations.regroup,
@@ -216,3 +339,5 @@ routers[resources.index(sources)].add_api_route(
     response_model=None,
     openapi_extra={"requestBody": request_body(object_schema(TESTED))},
 )
+# before those whose paths have an id in the place of its word
+routers = (syncs, *routers)

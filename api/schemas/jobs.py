@@ -14,6 +14,7 @@ from api.schemas.related import (
     PipelineLink,
     ProjectLink,
     StationLink,
+    capture_url,
     job_type,
     pipeline_link,
     project_link,
@@ -110,6 +111,13 @@ class JobInList(_Common):
 
     user_permissions: Permissions
     paused_at: Time | None
+
+
+class JobStarted(TypedDict):
+    """What an action answers that starts a job."""
+
+    job_id: int
+    project_id: int
 
 
 class Job(_Common):
@@ -252,11 +260,16 @@ def _capture_set(job: Row, view: View) -> CaptureSetLink | None:
 def _capture(job: Row, view: View) -> CaptureOfJob | None:
     if job["source_image_single_id"] is None:
         return None
-    base, path = job["image_base_url"], job["image_path"]
+    stored = {
+        "id": job["source_image_single_id"],
+        "path": job["image_path"],
+        "public_base_url": job["image_base_url"],
+        "source": job["image_source"],
+    }
     return {
         "id": job["source_image_single_id"],
         "details": view.links.to("captures", job["source_image_single_id"]),
-        "url": f"{base}{path}" if base else None,
+        "url": capture_url(stored, view),
         "width": job["image_width"],
         "height": job["image_height"],
         "timestamp": job["image_timestamp"],

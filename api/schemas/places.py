@@ -310,7 +310,11 @@ def station(row: Row, view: View) -> Station:
     uri: str | None = None
     if row["data_source_id"] is not None:
         uri = storage_places.uri(
-            row["storage_bucket"], row["storage_prefix"], row["data_source_subdir"], row["data_source_regex"]
+            row["storage_endpoint_url"],
+            row["storage_bucket"],
+            row["storage_prefix"],
+            row["data_source_subdir"],
+            row["data_source_regex"],
         )
         storage = {
             "id": row["data_source_id"],
@@ -671,7 +675,7 @@ def _capture(row: Row, view: View) -> _CaptureShared:
         "details": view.links.to("captures", row["id"]),
         "deployment": _station_link(row, view),
         "event": event,
-        "url": capture_url(row),
+        "url": capture_url(row, view),
         "path": row["path"],
         "timestamp": row["timestamp"],
         "width": row["width"],

@@ -8,6 +8,9 @@ from typing_extensions import TypedDict
 from api import permissions
 from api.schemas.values import LocalTime, Permissions, Time, parsed_time
 from api.view import View
+from storage.buckets import signed_url
+from storage.places import public_url
+from storage.sources import Source
 from workflows.registry import TYPE_NAMES
 
 
@@ -164,10 +167,21 @@ def job_links(jobs: list[Mapping[str, Any]] | None, view: View) -> list[JobLink]
     ]
 
 
-def capture_url(capture: Mapping[str, Any]) -> str | None:
-    """Where a capture's file is to be had; null if that is not known (domain 1.2)."""
+def capture_url(capture: Mapping[str, Any], view: View) -> str | None:
+    """Where a capture's file is to be had without a token; null if that is not known (domain 1.2).
+
+    What its station's storage source says now goes before what was true when it was synced.
+    """
+    source = Source(**capture["source"]) if capture["source"] else Source("")
+    if source.public_base_url:
+        return public_url(source.public_base_url, capture["path"])
+    if source.is_folder:
+        signer = view.signer
+        return None if signer is None else view.links.file(capture["id"], signer.query(capture["id"]))
+    if source.access_key:
+        return signed_url(source, capture["path"])
     base = capture["public_base_url"]
-    return f"{base}{capture['path']}" if base else None
+    return public_url(base, capture["path"]) if base else None
 
 
 def thumbnails(capture_id: int, view: View) -> Thumbnails:
@@ -185,7 +199,7 @@ def example_captures(captures: list[Mapping[str, Any]] | None, view: View) -> li
         {
             "id": capture["id"],
             "details": view.links.to("captures", capture["id"]),
-            "url": capture_url(capture),
+            "url": capture_url(capture, view),
             "width": capture["width"],
             "height": capture["height"],
             "timestamp": None if capture["timestamp"] is None else parsed_time(capture["timestamp"]),

@@ -8,7 +8,7 @@ import pytest
 from embedded.ports import free_port
 from storage.sources import Source
 from tests.field import Field
-from tests.storage.test_sources import filled
+from tests.storage.test_buckets import filled
 
 
 async def saved(client: httpx2.AsyncClient, field: Field, source: Source, **more: Any) -> int:

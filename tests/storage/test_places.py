@@ -23,10 +23,11 @@ def test_prefix_and_subdirectory_are_joined_by_one_slash(
 
 
 def test_the_uri_names_bucket_folder_and_expression() -> None:
-    assert uri("ami-test", "demo", "station-1", r".*\.jpe?g$") == (
+    assert uri(None, "ami-test", "demo", "station-1", r".*\.jpe?g$") == (
         "s3://ami-test/demo/station-1/?regex=.%2A%5C.jpe%3Fg%24"
     )
-    assert uri("ami-test", "") == "s3://ami-test/"
+    assert uri("https://s3.example.org", "ami-test", "") == "s3://ami-test/"
+    assert uri("file:///mnt/nas/", "captures", "demo") == "file:///mnt/nas/captures/demo/"
 
 
 @pytest.mark.parametrize("key", ["a.jpg", "A.JPEG", "20230801123000jpg", "x/y.tiff", "night.jpg/moth.png"])

@@ -6,13 +6,14 @@ from storage import probing
 from storage.places import InvalidRegex
 from storage.probing import probe
 from storage.sources import Source
-from tests.storage.test_sources import filled
+from storage.stores import Stores
+from tests.storage.test_buckets import filled
 
 
 async def test_the_first_capture_is_found_and_what_was_looked_at_counted(s3: Source) -> None:
     source = await filled(s3, "dep/a.txt", "dep/b.jpg", "dep/c.jpg", "other/a.jpg")
 
-    found = await probe(source, "dep", None)
+    found = await probe(Stores(), source, "dep", None)
 
     assert (found.first, found.checked) == (f"{source.prefix}/dep/b.jpg", 2)
     assert 0 < found.latency <= found.total_time
@@ -22,14 +23,14 @@ async def test_the_first_capture_is_found_and_what_was_looked_at_counted(s3: Sou
 async def test_an_expression_that_fits_nothing_finds_nothing(s3: Source) -> None:
     source = await filled(s3, "b.jpg", "c.jpg")
 
-    found = await probe(source, None, "night")
+    found = await probe(Stores(), source, None, "night")
 
     assert (found.first, found.checked) == (None, 2)
     assert found.full_uri.endswith("?regex=night")
 
 
 async def test_an_empty_folder_is_no_error(s3: Source) -> None:
-    found = await probe(await filled(s3), None, None)
+    found = await probe(Stores(), await filled(s3), None, None)
 
     assert (found.first, found.checked) == (None, 0)
 
@@ -38,9 +39,9 @@ async def test_it_does_not_go_through_a_whole_bucket(s3: Source, monkeypatch: py
     monkeypatch.setattr(probing, "MOST", 3)
     source = await filled(s3, "a.txt", "b.txt", "c.txt", "d.jpg")
 
-    assert (await probe(source, None, None)).checked == 3
+    assert (await probe(Stores(), source, None, None)).checked == 3
 
 
 async def test_an_expression_that_is_none_is_refused_before_anything_is_asked() -> None:
     with pytest.raises(InvalidRegex):
-        await probe(Source("moths", endpoint_url="http://127.0.0.1:1"), None, "[a")
+        await probe(Stores(), Source("moths", endpoint_url="http://127.0.0.1:1"), None, "[a")

@@ -7,8 +7,9 @@ import obstore
 import pytest
 
 from embedded.ports import free_port
-from storage import sources
-from storage.sources import Source, StorageError, StoredObject, pages, store_of
+from storage import buckets
+from storage.buckets import pages, store_of
+from storage.sources import Source, StorageError, StoredObject
 
 
 async def filled(s3: Source, *keys: str) -> Source:
@@ -20,7 +21,7 @@ async def filled(s3: Source, *keys: str) -> Source:
 
 
 async def listed(source: Source, subdir: str | None = None, after: str | None = None) -> list[StoredObject]:
-    return [each async for page in pages(source, subdir, after) for each in page]
+    return [each async for page in pages(source, subdir, after) for each in page.objects]
 
 
 def names(source: Source, objects: list[StoredObject]) -> list[str]:
@@ -40,10 +41,10 @@ async def test_objects_come_in_the_order_of_their_keys_with_what_is_known_of_the
 
 
 async def test_a_listing_goes_on_after_a_key(s3: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "PAGE", 2)
+    monkeypatch.setattr(buckets, "PAGE", 2)
     source = await filled(s3, *(f"{number}.jpg" for number in range(5)))
 
-    sizes = [len(page) async for page in pages(source)]
+    sizes = [len(page.objects) async for page in pages(source)]
     rest = await listed(source, after=f"{source.prefix}/2.jpg")
 
     assert sizes == [2, 2, 1]

@@ -1,0 +1,331 @@
+"""Make the captures of a station what its store has, a batch of objects at a time."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from activities.reporting import WAITS_FOR, StageReporter, implements, reporting
+from activities.resources import Resources
+from db import syncing_rows
+from db.connections import Row
+from db.syncing_rows import Columns
+from jobs.errors import (
+    InvalidSource,
+    MissingSource,
+    MissingStation,
+    ServiceUnavailable,
+    StationBusy,
+    StationNotFound,
+    StoreRefuses,
+)
+from jobs.runs import ClaimedRun
+from monitoring.file_names import FIRST_CREDIBLE_YEAR, taken_at
+from storage.places import Captures, InvalidRegex, folder, is_picture, unfit
+from storage.sources import Page, Source, StorageError, StoredObject
+from workflows.data_storage_sync import SYNC
+
+AHEAD = 10
+"""Pages that are listed while others are being written, and that are written at once at most: so the store and the
+database work side by side, and memory does not depend on how many objects there are."""
+NAMED = 100
+"""Objects of one kind of trouble that are named in the log; of the rest there is a count."""
+SECONDS_BETWEEN_WORDS = 30.0
+WAITING_FOR = "Waiting for job"
+
+_SOURCE = ("bucket", "prefix", "region", "access_key", "secret_key", "endpoint_url", "public_base_url")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A station, and where its captures lie."""
+
+    station: Row
+    source: Source
+    captures: Captures
+
+    def __str__(self) -> str:
+        return f"#{self.station['id']} {self.station['name']}"
+
+    @property
+    def store(self) -> str:
+        return f"Storage source #{self.station['source_id']} {self.station['source_name']}"
+
+    @property
+    def folder(self) -> str:
+        return folder(self.source.prefix, self.station["subdir"])
+
+
+class DataStorageSync:
+    """Carries out the stage that lists."""
+
+    def __init__(self, resources: Resources) -> None:
+        self.resources = resources
+
+    @implements(SYNC)
+    async def sync(self, run: ClaimedRun) -> None:
+        async with reporting(self.resources, SYNC, run) as report:
+            if report.finished:
+                return
+            if run.deployment_id is None:
+                raise MissingStation("data storage sync")
+            async with self.resources.database.single_statements() as db:
+                station = await syncing_rows.place(db, run.deployment_id)
+            if station is None:
+                raise StationNotFound(run.deployment_id)
+            if report.cursor is None:
+                report.log(f"Syncing captures for deployment #{station['id']} {station['name']}")
+            place = _place(station)
+            await _take_turn(report, place)
+            with _as_known(place):
+                await Listing(self.resources, report, place).take_in()
+
+
+def _place(station: Row) -> Place:
+    """Raises MissingSource, or InvalidSource for an expression that cannot be used."""
+    source = source_of(station)
+    if source is None:
+        raise MissingSource(station["name"])
+    try:
+        captures = Captures.matching(station["regex"])
+    except InvalidRegex as error:
+        raise InvalidSource(str(error)) from error
+    return Place(station, source, captures)
+
+
+def source_of(station: Row | None) -> Source | None:
+    """The storage source of a station; None if it has none."""
+    if station is None or station["source_id"] is None:
+        return None
+    return Source(**{name: station[name] for name in _SOURCE})
+
+
+async def _take_turn(report: StageReporter, place: Place) -> None:
+    """Be the only job that syncs the station; raises StationBusy, which is tried again, while another does.
+
+    The turn is in the cursor: it ends with the stage, however that ends, and there is nothing that has to expire.
+    """
+    station_id, cursor = place.station["id"], report.cursor or {}
+    async with report.effect() as db:
+        other = await syncing_rows.other_at_it(db, station_id, report.job_id, SYNC.key)
+        if other is None and cursor.get(WAITS_FOR) is not None:
+            report.log(f"Job {cursor[WAITS_FOR]} is done; syncing captures for deployment {place}")
+            report.unset(WAITING_FOR)
+        if other is not None and cursor.get(WAITS_FOR) != other:
+            report.log(f"Job {other} is syncing deployment {place}; waiting until it is done", "WARNING")
+            report.set(WAITING_FOR, other)
+        report.cursor = {**cursor, "turn": other is None, WAITS_FOR: other}
+        if not cursor.get("begun"):
+            await syncing_rows.forget_sightings(db, report.job_id)
+            report.cursor["begun"] = True
+    if other is not None:
+        raise StationBusy(other, place)
+
+
+@contextmanager
+def _as_known(place: Place) -> Iterator[None]:
+    """Let what a store or an expression does leave as an error of a stage."""
+    try:
+        yield
+    except StorageError as error:
+        if error.passing:
+            raise ServiceUnavailable(place.store, str(error)) from error
+        raise StoreRefuses(place.store, error.code, str(error)) from error
+    except InvalidRegex as error:
+        raise InvalidSource(str(error)) from error
+
+
+@dataclass
+class Batch:
+    """Objects that are written at once."""
+
+    pages: int = 0
+    objects: list[StoredObject] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+    def add(self, page: Page) -> None:
+        self.pages += 1
+        self.objects += page.objects
+        self.unreadable += page.unreadable
+
+
+class Listing:
+    """Goes through the objects of a place, and leaves captures."""
+
+    def __init__(self, resources: Resources, report: StageReporter, place: Place) -> None:
+        self.resources = resources
+        self.report = report
+        self.place = place
+        self.began = self.told = time.monotonic()
+        self.listed_before: int = report.stage.param("Files listed").value or 0
+
+    @property
+    def _cursor(self) -> dict[str, Any]:
+        return self.report.cursor or {}
+
+    async def take_in(self) -> None:
+        """All of them, from where the attempt before stopped; raises StorageError."""
+        after = self._cursor.get("after")
+        subdir = self.place.station["subdir"]
+        async with aclosing(
+            _batches(self.resources.stores.pages(self.place.source, subdir, after))
+        ) as batches:
+            async for batch in batches:
+                await self._write(batch)
+                self._tell()
+        await self._finish()
+
+    async def _write(self, batch: Batch) -> None:
+        """One transaction: captures, figures, words and cursor."""
+        report, station_id = self.report, self.place.station["id"]
+        pictures = [each for each in batch.objects if is_picture(each.key)]
+        async with report.effect() as db:
+            for reason in batch.unreadable:
+                self._bad(f"Cannot read folder {reason}")
+            pictures = [each for each in pictures if self._has_good_key(each)]
+            standing = await syncing_rows.compare(db, report.job_id, station_id, _columns(pictures))
+            absent, different = set(standing.absent), set(standing.different)
+            wanted = self._wanted(pictures)
+            fresh, taken = self._dated([pictures[at] for at in wanted if at in absent])
+            changed = [pictures[at] for at in wanted if at in different]
+            added = 0
+            if fresh or changed:
+                objects, times = _columns(fresh + changed), taken + [None] * len(changed)
+                added = await syncing_rows.write(db, report.job_id, self.place.station, objects, times)
+            known = sum(at not in absent for at in wanted)
+            report.count("Total files", known + len(fresh))
+            report.count("Added", added)
+            report.count("Changed", len(changed))
+            report.count("Files listed", len(batch.objects))
+            report.count("Pages", batch.pages)
+            self._measure()
+            if batch.objects:
+                report.cursor = {**self._cursor, "after": batch.objects[-1].key}
+
+    def _wanted(self, pictures: Sequence[StoredObject]) -> list[int]:
+        """The places of those that are captures: in the contract's order, ending, expression, size (domain 3.3)."""
+        fit = self.place.captures.fit
+        return [at for at, each in enumerate(pictures) if fit(each.key) and each.size > 0]
+
+    def _has_good_key(self, stored: StoredObject) -> bool:
+        reason = unfit(stored.key)
+        if reason is not None and self.place.captures.have(stored.key, stored.size):
+            name = stored.key[:200].encode("unicode_escape").decode()
+            self._bad(f"Cannot keep {name}: {reason}")
+        return reason is None
+
+    def _dated(self, objects: Sequence[StoredObject]) -> tuple[list[StoredObject], list[Any]]:
+        """Those whose names say when they were taken, and when that was; the others are bad."""
+        found, times = [], []
+        for each in objects:
+            at = taken_at(each.key)
+            if at is None:
+                self._bad(f"No timestamp parsed from filename: {each.key}")
+                continue
+            if at.year < FIRST_CREDIBLE_YEAR:
+                self._name("suspicious", f"Suspicious timestamp ({at.year}) for: {each.key}", "WARNING")
+            found.append(each)
+            times.append(at)
+        return found, times
+
+    def _bad(self, words: str) -> None:
+        self.report.count("Failed")
+        self._name("bad", words, "ERROR")
+
+    def _name(self, kind: str, words: str, level: str) -> None:
+        """Say it in the log, if not too much of the kind has been said."""
+        so_far: int = self._cursor.get(kind, 0)
+        self.report.cursor = {**self._cursor, kind: so_far + 1}
+        if so_far < NAMED:
+            self.report.log(words, level)
+
+    def _measure(self) -> None:
+        """How far, if it is known how far it is; how fast in this attempt."""
+        report = self.report
+        total, last = report.stage.param("Total files").value, self.place.station["last_total"]
+        if last:
+            report.progress(min(0.99, total / last))
+        listed = report.stage.param("Files listed").value - self.listed_before
+        report.set("Files per second", round(listed / max(time.monotonic() - self.began, 0.001)))
+
+    def _tell(self) -> None:
+        if time.monotonic() - self.told > SECONDS_BETWEEN_WORDS:
+            self.told = time.monotonic()
+            self.report.log(f"Processed {self.report.stage.param('Total files').value} files")
+
+    async def _finish(self) -> None:
+        """The last transaction: what is missing, the station's counts."""
+        report, station_id = self.report, self.place.station["id"]
+        async with report.effect(last=True) as db:
+            for kind, words in (("bad", "objects that failed"), ("suspicious", "suspicious timestamps")):
+                rest = self._cursor.get(kind, 0) - NAMED
+                if rest > 0:
+                    report.log(f"{rest} more {words} are not named", "WARNING")
+            missing, paths = await syncing_rows.missing(
+                db, report.job_id, station_id, self.place.folder, NAMED
+            )
+            for path in paths:
+                report.log(f"Not in the store any more: {path}", "WARNING")
+            if missing > len(paths):
+                report.log(f"{missing - len(paths)} more captures are not in the store any more", "WARNING")
+            report.set("Missing", missing)
+            self._measure()
+            await syncing_rows.finish(db, report.job_id, station_id)
+            report.log(f"Processed {report.stage.param('Total files').value} files")
+            report.log(f"Finished syncing captures for deployment {self.place}")
+
+
+Listed = asyncio.Queue[Page | Exception | None]
+"""Pages, and last an error, or None for the end."""
+
+
+async def _list_ahead(pages: AsyncGenerator[Page, None], listed: Listed) -> None:
+    try:
+        async with aclosing(pages):
+            async for page in pages:
+                await listed.put(page)
+    except Exception as error:
+        await listed.put(error)
+    else:
+        await listed.put(None)
+
+
+async def _batches(pages: AsyncGenerator[Page, None]) -> AsyncGenerator[Batch, None]:
+    """What has been listed while the batch before was written; what then fails is raised after it."""
+    listed: Listed = asyncio.Queue(AHEAD)
+    listing = asyncio.create_task(_list_ahead(pages, listed))
+    try:
+        while True:
+            batch, last = await _next(listed)
+            if batch.pages:
+                yield batch
+            if isinstance(last, Exception):
+                raise last
+            if last is None:
+                return
+    finally:
+        listing.cancel()
+        await asyncio.gather(listing, return_exceptions=True)
+
+
+async def _next(listed: Listed) -> tuple[Batch, Page | Exception | None]:
+    """All pages that are there, at least one, and what came last: a page, an error, or None for the end."""
+    batch = Batch()
+    while True:
+        item = await listed.get()
+        if not isinstance(item, Page):
+            return batch, item
+        batch.add(item)
+        if listed.empty() or batch.pages >= AHEAD:
+            return batch, item
+
+
+def _columns(objects: Sequence[StoredObject]) -> Columns:
+    keys, sizes, times, etags = zip(*objects, strict=True) if objects else ((), (), (), ())
+    return Columns(keys, sizes, times, etags)
+
+
+def activities(resources: Resources) -> list[Callable[..., Any]]:
+    return [DataStorageSync(resources).sync]

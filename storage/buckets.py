@@ -1,0 +1,111 @@
+"""Buckets of S3 and of whatever speaks its language: AWS, MinIO, SeaweedFS, Ceph."""
+
+import re
+import time
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from functools import lru_cache
+
+import obstore
+from obstore.exceptions import BaseError, InvalidPathError
+from obstore.store import S3Store
+
+from storage.places import folder
+from storage.sources import PAGE, Page, Source, StorageError, StoredObject
+
+NO_REGION = "us-east-1"
+"""What stores are told that have no regions."""
+SIGNED_FOR = timedelta(days=7)
+SIGNED_ANEW = timedelta(days=1)
+"""An address is kept for so long, so that it stays the same for who has fetched it before."""
+CONNECT_WITHIN = timedelta(seconds=3)
+ANSWER_WITHIN = timedelta(seconds=15)
+RETRY_FOR = timedelta(seconds=5)
+CHUNK = 64 * 1024
+
+_CREDENTIALS = ("AccessDenied", "NoSuchKey", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken")
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
+_STATUS = re.compile(r"non-2xx status code: (\d{3} [\w ]+)")
+
+
+async def pages(
+    source: Source, subdir: str | None = None, after: str | None = None
+) -> AsyncGenerator[Page, None]:
+    """The objects of a bucket in its own order, a page at a time; those `after` a key, if one is given.
+
+    Raises StorageError with the store's own cause.
+    """
+    try:
+        listing = obstore.list(
+            store_of(source), prefix=folder(source.prefix, subdir) or None, offset=after, chunk_size=PAGE
+        )
+        async for page in listing:
+            yield Page(
+                [
+                    StoredObject(each["path"], each["size"], each["last_modified"], _unquoted(each["e_tag"]))
+                    for each in page
+                ]
+            )
+    except (BaseError, ValueError) as error:
+        raise meaning_of(error, source) from error
+
+
+async def chunks(source: Source, key: str) -> AsyncGenerator[bytes, None]:
+    """An object from its beginning; who has seen enough stops. Raises StorageError."""
+    try:
+        found = await obstore.get_async(store_of(source), key)
+        async for chunk in found.stream(min_chunk_size=CHUNK):
+            yield bytes(chunk)
+    except (BaseError, ValueError) as error:
+        raise meaning_of(error, source) from error
+
+
+def signed_url(source: Source, key: str) -> str:
+    """Where an object can be fetched without keys, for six days at least."""
+    return _signed_url(source, key, int(time.time() // SIGNED_ANEW.total_seconds()))
+
+
+@lru_cache(maxsize=50_000)
+def _signed_url(source: Source, key: str, _day: int) -> str:
+    return str(obstore.sign(store_of(source), "GET", key, SIGNED_FOR))
+
+
+@lru_cache(maxsize=500)
+def store_of(source: Source) -> S3Store:
+    """The client of a source; nothing is asked yet."""
+    plain = (source.endpoint_url or "").startswith("http://")
+    return S3Store(
+        source.bucket,
+        endpoint=source.endpoint_url or None,
+        region=source.region or NO_REGION,
+        access_key_id=source.access_key or None,
+        secret_access_key=source.secret_key or None,
+        skip_signature=not source.access_key,
+        # MinIO, SeaweedFS and Ceph have no host name for each bucket
+        virtual_hosted_style_request=not source.endpoint_url,
+        client_options={"allow_http": plain, "connect_timeout": CONNECT_WITHIN, "timeout": ANSWER_WITHIN},
+        retry_config={"max_retries": 3, "retry_timeout": RETRY_FOR},
+    )
+
+
+def _unquoted(etag: str | None) -> str | None:
+    return etag.strip('"') if etag else None
+
+
+def meaning_of(error: Exception, source: Source) -> StorageError:
+    """What an error of the client library means: its text holds the store's answer, and no keys."""
+    text = str(error)
+    status = _STATUS.search(text)
+    if isinstance(error, InvalidPathError):
+        words = text.split("\n", 1)[0]
+        return StorageError("InvalidKey", f"{words} (bucket {source.bucket})", passing=False)
+    if status is None:
+        where = source.endpoint_url or f"AWS, region {source.region or NO_REGION}"
+        return StorageError("EndpointConnectionError", f"Could not connect to {where}", passing=True)
+    code = found[1] if (found := _CODE.search(text)) else status[1].title().replace(" ", "")
+    message = found[1] if (found := _MESSAGE.search(text)) else status[1]
+    if code in _CREDENTIALS:
+        return StorageError("InvalidCredentials", f"The store refuses the keys: {message}", passing=False)
+    passing = int(status[1][:3]) >= 500 or status[1].startswith(("408", "429"))
+    return StorageError(code, f"{message} (bucket {source.bucket})", passing=passing)
