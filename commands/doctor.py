@@ -1,6 +1,7 @@
 """`nightjar doctor`: is everything there that the processes need, and how is it mended?"""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,9 +21,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from config import Settings
 from db import schema
 from executions import schedule
-from executions.looking import WORKFLOWS, describe_queue
+from executions.looking import ACTIVITIES, WORKFLOWS, describe_queue
 from jobs.search_attributes import TYPE_NAMES
-from jobs.stages import JOBS_QUEUE
+from jobs.stages import JOBS_QUEUE, QUEUES
 from temporal_client import connect
 
 RETENTION = timedelta(days=30)
@@ -49,7 +50,7 @@ class Finding:
 
 async def examine(settings: Settings) -> list[Finding]:
     """Every check, in the order in which things depend on each other."""
-    return [_database(settings), *await _temporal(settings)]
+    return [_database(settings), _folders(settings), *await _temporal(settings)]
 
 
 def _database(settings: Settings) -> Finding:
@@ -171,9 +172,27 @@ async def _sweep(client: Client, settings: Settings) -> Finding:
 
 
 async def _workers(client: Client, settings: Settings) -> Finding:
-    queue = f"{settings.task_queue}-{JOBS_QUEUE}"
-    asking = (await describe_queue(client, queue, WORKFLOWS)).alive(datetime.now(UTC))
-    workers = sorted({poller.identity for poller in asking})
-    if workers:
-        return Finding("Workers", True, f"{queue}: {', '.join(workers)}")
-    return Finding("Workers", False, f"{queue}: nobody polls", "start one: nightjar worker")
+    words, fine = [], True
+    for kind in QUEUES:
+        queue = f"{settings.task_queue}-{kind}"
+        asked = WORKFLOWS if kind == JOBS_QUEUE else ACTIVITIES
+        asking = (await describe_queue(client, queue, asked)).alive(datetime.now(UTC))
+        workers = sorted({poller.identity for poller in asking})
+        words.append(f"{queue}: {', '.join(workers) or 'nobody polls'}")
+        fine = fine and bool(workers)
+    return Finding("Workers", fine, "; ".join(words), "" if fine else "start one: nightjar worker")
+
+
+def _folders(settings: Settings) -> Finding:
+    """The folders in which storage sources may lie, as far as this machine can tell."""
+    roots = settings.storage_folders
+    if not roots:
+        return Finding("Storage folders", True, "none (NIGHTJAR_STORAGE_ROOTS is empty)")
+    words = ", ".join(map(str, roots))
+    unread = [str(root) for root in roots if not os.access(root, os.R_OK | os.X_OK)]
+    if unread:
+        return Finding("Storage folders", False, f"cannot be read: {', '.join(unread)}", "mount or make them")
+    if settings.signing_key is None:
+        remedy = "set NIGHTJAR_SIGNING_KEY, the same for every API process"
+        return Finding("Storage folders", False, f"{words}: files in them have no addresses", remedy)
+    return Finding("Storage folders", True, words)

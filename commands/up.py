@@ -86,6 +86,7 @@ def _only_one(data_dir: Path) -> Iterator[None]:
 
 def _processes(servers: Stack, data_dir: Path) -> Platform:
     port = free_port(USUAL_API_PORT)
+    pictures(data_dir).mkdir(parents=True, exist_ok=True)
     environment = {
         "NIGHTJAR_DATABASE_URL": servers.postgres.url(),
         "NIGHTJAR_TEMPORAL_ADDRESS": servers.temporal.address,

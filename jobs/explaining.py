@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from jobs import delay
-from jobs.errors import ServiceUnavailable
+from jobs.errors import ServiceUnavailable, StationBusy
 from jobs.status import FINAL, Status
 
 POLL_LIFE = timedelta(seconds=70)
@@ -45,6 +45,7 @@ class Cause(StrEnum):
     TEMPORAL_UNREACHABLE = "temporal_unreachable"
     NO_WORKER = "no_worker"
     WAITING_BEHIND_OTHERS = "waiting_behind_others"
+    WAITING_FOR_TURN = "waiting_for_turn"
     STARTING = "starting"
     DELAYED = "delayed"
     PAUSED = "paused"
@@ -427,6 +428,20 @@ def _workflows_are_attended(facts: Facts) -> bool:
     return queue is not None and bool(queue.alive(facts.now))
 
 
+def _waiting_for_turn(facts: Facts) -> Explanation | None:
+    activity = facts.activity
+    if activity is None or activity.failure_type != StationBusy.__name__:
+        return None
+    if activity.started and not _may_fail_again(activity, facts.now):
+        return None
+    stage = facts.stage(activity.key)
+    since = None if stage is None else _began(facts, stage)
+    evidence = [Evidence("stage", activity.key)]
+    if activity.next_attempt_at is not None:
+        evidence.append(Evidence("looks again", activity.next_attempt_at))
+    return Explanation(Cause.WAITING_FOR_TURN, plain(activity.failure), since, Mender.NOBODY, tuple(evidence))
+
+
 def _retrying(facts: Facts) -> Explanation | None:
     activity = facts.activity
     if activity is None or activity.attempt < 2 or not activity.failure:
@@ -566,6 +581,7 @@ RULES: Sequence[Callable[[Facts], Explanation | None]] = (
     _gone,
     _workflow_failing,
     _no_worker,
+    _waiting_for_turn,
     _retrying,
     _stalled,
     _delayed,

@@ -23,6 +23,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "NIGHTJAR_TASK_QUEUE": settings.task_queue,
         "NIGHTJAR_SWEEP_EVERY": str(settings.sweep_every),
         "NIGHTJAR_MAX_CONCURRENT_ACTIVITIES": str(settings.max_concurrent_activities),
+        "NIGHTJAR_STORAGE_ROOTS": settings.storage_roots,
+        "NIGHTJAR_SIGNING_KEY": settings.signing_key.get_secret_value() if settings.signing_key else "",
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
 

@@ -1,14 +1,21 @@
-"""`nightjar doctor` and the sweep: its Schedule is missed, made, and found paused."""
+"""`nightjar doctor`: the sweep's Schedule is missed, made and found paused; folders and workers are looked at."""
+
+from pathlib import Path
 
 from temporalio.client import Client
 
 from commands.doctor import Finding, examine
 from config import Settings
 from executions import schedule
+from worker import working
+
+
+async def finding(settings: Settings, subject: str) -> Finding:
+    return next(each for each in await examine(settings) if each.subject == subject)
 
 
 async def sweep_of(settings: Settings) -> Finding:
-    return next(finding for finding in await examine(settings) if finding.subject == "Sweep")
+    return await finding(settings, "Sweep")
 
 
 async def test_a_missing_schedule_is_made_and_a_paused_one_is_named(
@@ -34,3 +41,25 @@ async def test_a_missing_schedule_is_made_and_a_paused_one_is_named(
 
 async def test_a_sweep_that_is_not_wanted_is_no_fault(settings: Settings) -> None:
     assert (await sweep_of(settings)).fine
+
+
+async def test_folders_of_captures_must_be_there_and_their_files_must_have_addresses(
+    settings: Settings, tmp_path: Path
+) -> None:
+    gone = await finding(settings, "Storage folders")
+    Path(settings.storage_roots).mkdir()
+
+    assert (gone.fine, settings.storage_roots in gone.words) == (False, True)
+    assert (await finding(settings, "Storage folders")).fine
+    unsigned = await finding(settings.model_copy(update={"signing_key": None}), "Storage folders")
+    assert "NIGHTJAR_SIGNING_KEY" in unsigned.remedy
+    assert (await finding(settings.model_copy(update={"storage_roots": ""}), "Storage folders")).fine
+
+
+async def test_a_kind_of_task_queue_that_no_worker_serves_is_named(settings: Settings) -> None:
+    async with working(settings.model_copy(update={"queues": "jobs"})):
+        found = await finding(settings, "Workers")
+
+    assert not found.fine
+    assert f"{settings.task_queue}-storage: nobody polls" in found.words
+    assert f"{settings.task_queue}-jobs: nobody polls" not in found.words

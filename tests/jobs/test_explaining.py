@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from jobs.errors import StationBusy
 from jobs.explaining import (
     ActivityFacts,
     Cause,
@@ -55,6 +56,7 @@ FAILED = ActivityFacts(
     failure_type="OperationalError",
     failure="connection refused\nSELECT * FROM moths",
 )
+BUSY = replace(FAILED, failure_type="StationBusy", failure=str(StationBusy(12, "#4 Station 1")))
 DELAY = StageFacts("delay", "Delay", Status.STARTED, 0.25, ago(5))
 
 
@@ -272,6 +274,13 @@ TABLE: dict[str, tuple[Explanation, Cause, str, Mender, datetime | None]] = {
         "No worker is running: ask an operator to start one (queue nightjar-jobs)",
         Mender.OPERATOR,
         ago(20),
+    ),
+    "for its turn": (
+        said(STARTED, activity=BUSY),
+        Cause.WAITING_FOR_TURN,
+        "Waiting for job 12, which works on deployment #4 Station 1",
+        Mender.NOBODY,
+        ago(60),
     ),
     "just handed out": (
         said(

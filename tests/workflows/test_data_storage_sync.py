@@ -1,10 +1,14 @@
 """Syncing captures as a job: over REST, from real stores of every kind, again and at once."""
 
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from temporalio.client import Client
 
 from config import Settings
 from storage.sources import Source
@@ -101,3 +105,311 @@ async def test_the_worked_case_comes_to_what_the_contract_says(
         f"INFO Changing status of job {job['id']} to SUCCESS",
         f'INFO Finished job #{job["id"]} "{job["name"]}" (SUCCESS)',
     ]
+
+
+async def test_a_second_sync_finds_what_is_new_and_reports_what_is_gone(
+    client: httpx2.AsyncClient, field: Field, worker: None, bucket: Bucket
+) -> None:
+    await bucket.put(WORKED)
+    station_id = await station_of(field, bucket)
+    await synced(client, station_id)
+    await bucket.remove("20230801120000.jpg")
+    await bucket.put({"20230801124500.jpg": b"new"})
+    deleted = bucket.path("20230801120500.JPG")
+    async with field.database.transaction() as db:
+        await db.execute("DELETE FROM source_images WHERE path = %s", (deleted,))
+
+    job = await synced(client, station_id)
+
+    found = counts(job)
+    assert (found["total_files"], found["failed"], found["added"], found["missing"]) == (5, 1, 2, 1)
+    assert any(
+        line.endswith(f"Not in the store any more: {bucket.path('20230801120000.jpg')}")
+        for line in lines(job)
+    )
+    # what vanished from the store stays here, and what was deleted here is back
+    assert len(await captures(field, station_id)) == 6
+    assert counts(job, "regroup_sessions")["captures_grouped"] == 6
+    station = (await client.get(f"/deployments/{station_id}/")).json()
+    assert (station["captures_count"], station["data_source_total_files"]) == (6, 6)
+    assert station["data_source_last_checked"] is not None
+
+
+async def captures(field: Field, station_id: int) -> dict[str, Any]:
+    rows = await field.read("SELECT * FROM source_images WHERE deployment_id = %(id)s", id=station_id)
+    return {row["path"]: row for row in rows}
+
+
+async def test_of_a_changed_object_only_size_time_and_checksum_are_taken(
+    client: httpx2.AsyncClient, field: Field, worker: None, bucket: Bucket
+) -> None:
+    await bucket.put({"20230801120000.jpg": b"one", "20230801120500.jpg": b"two"})
+    station_id = await station_of(field, bucket)
+    await synced(client, station_id)
+    async with field.database.transaction() as db:
+        await db.execute("UPDATE source_images SET timestamp = '2001-01-01', updated_at = '2001-01-01'")
+    before = await captures(field, station_id)
+    await bucket.put({"20230801120000.jpg": b"larger"})
+
+    job = await synced(client, station_id)
+
+    after = await captures(field, station_id)
+    assert (counts(job)["changed"], counts(job)["added"]) == (1, 0)
+    changed, same = bucket.path("20230801120000.jpg"), bucket.path("20230801120500.jpg")
+    taken = ("size", "last_modified", "checksum")
+    moved = ("event_id", "width", "height")
+    assert after[changed]["size"] == 6
+    assert (after[changed]["checksum"] is None) == bucket.source.is_folder
+    for path, fixed in ((changed, (*taken, *moved)), (same, moved)):
+        kept = [name for name in before[path] if name not in fixed]
+        assert {name: after[path][name] for name in kept} == {name: before[path][name] for name in kept}
+
+
+async def test_with_nothing_new_nothing_is_written(
+    client: httpx2.AsyncClient, field: Field, worker: None, bucket: Bucket
+) -> None:
+    await bucket.put({f"202308011200{number:02}.jpg": b"x" for number in range(40)})
+    station_id = await station_of(field, bucket)
+    await synced(client, station_id)
+    versions = "SELECT id, xmin::text, ctid::text FROM source_images ORDER BY id"
+    before = await field.read(versions)
+
+    job = await synced(client, station_id)
+
+    found = counts(job)
+    assert (found["total_files"], found["added"], found["changed"], found["missing"]) == (40, 0, 0, 0)
+    assert await field.read(versions) == before
+    assert await field.read("SELECT * FROM sync_sightings") == []
+
+
+async def test_of_very_many_bad_objects_the_first_hundred_are_named(
+    client: httpx2.AsyncClient, field: Field, worker: None, settings: Settings
+) -> None:
+    bucket = folder_in(Path(settings.storage_roots))
+    await bucket.put({f"nodate-{number:04}.jpg": b"x" for number in range(250)})
+    await bucket.put({f"1999010100{number // 60:02}{number % 60:02}.jpg": b"x" for number in range(130)})
+    station_id = await station_of(field, bucket)
+
+    job = await synced(client, station_id)
+
+    assert (counts(job)["failed"], counts(job)["total_files"]) == (250, 130)
+    assert len(job["logs"]["stderr"]) == 100
+    assert sum("Suspicious" in line for line in lines(job)) == 100
+    assert "WARNING 150 more objects that failed are not named" in lines(job)
+    assert "WARNING 30 more suspicious timestamps are not named" in lines(job)
+
+
+async def test_very_many_missing_captures_are_counted_and_the_first_hundred_are_named(
+    client: httpx2.AsyncClient, field: Field, worker: None, settings: Settings
+) -> None:
+    bucket = folder_in(Path(settings.storage_roots))
+    await bucket.put({"20230801120000.jpg": b"x"})
+    station_id = await station_of(field, bucket)
+    row = {"deployment_id": station_id, "created_at": datetime(2024, 1, 1, tzinfo=UTC)}
+    for number in range(120):
+        await field.row("source_images", path=bucket.path(f"gone-{number:03}.jpg"), **row)
+    # of another folder, and one that somebody added by hand: neither was ever there
+    await field.row("source_images", path="elsewhere/a.jpg", **row)
+    admin_id = (await client.get("/users/me/")).json()["id"]
+    await field.row("source_images", path=bucket.path("by-hand.jpg"), uploaded_by_id=admin_id, **row)
+
+    job = await synced(client, station_id)
+
+    assert counts(job)["missing"] == 120
+    assert sum("Not in the store any more" in line for line in lines(job)) == 100
+    assert "WARNING 20 more captures are not in the store any more" in lines(job)
+
+
+async def test_objects_that_an_expression_leaves_out_are_not_taken_and_not_missed(
+    client: httpx2.AsyncClient, field: Field, worker: None, bucket: Bucket
+) -> None:
+    await bucket.put({"a/20230801120000.jpg": b"x", "b/20230801120500.jpg": b"x"})
+    station_id = await station_of(field, bucket)
+    await synced(client, station_id)
+    async with field.database.transaction() as db:
+        await db.execute("UPDATE deployments SET data_source_regex = '/a/'")
+
+    job = await synced(client, station_id)
+
+    found = counts(job)
+    assert (found["total_files"], found["files_listed"], found["missing"]) == (1, 2, 0)
+
+
+async def test_a_subdirectory_is_all_that_a_station_has(
+    client: httpx2.AsyncClient, field: Field, worker: None, bucket: Bucket
+) -> None:
+    await bucket.put({"dep_1/20230801120000.jpg": b"x", "dep_10/20230801120500.jpg": b"x"})
+    station_id = await station_of(field, bucket, data_source_subdir="/dep_1/")
+
+    await synced(client, station_id)
+
+    assert list(await captures(field, station_id)) == [bucket.path("dep_1/20230801120000.jpg")]
+
+
+async def test_names_that_cannot_be_kept_fail_alone(
+    client: httpx2.AsyncClient, field: Field, worker: None, settings: Settings
+) -> None:
+    bucket = folder_in(Path(settings.storage_roots))
+    await bucket.put({'20230801120000 "quoted" back\\slash {1,2}.jpg': b"x", "été/20230801120500.jpg": b"x"})
+    long = "/".join(["n" * 200] * 6)
+    await bucket.put({"20230801121000\n.jpg": b"x", f"{long}/20230801121500.jpg": b"x"})
+    folder = os.fsencode(bucket.folder / "captures")
+    with open(folder + b"/20230801122000\xff.jpg", "wb") as file:  # noqa: PTH123 - a name that is not UTF-8
+        file.write(b"x")
+    station_id = await station_of(field, bucket)
+
+    job = await synced(client, station_id)
+
+    assert job["status"] == "SUCCESS", lines(job)
+    assert (counts(job)["total_files"], counts(job)["failed"]) == (2, 3)
+    assert sorted(await captures(field, station_id)) == [
+        'captures/20230801120000 "quoted" back\\slash {1,2}.jpg',
+        "captures/été/20230801120500.jpg",
+    ]
+    reasons = sorted(line.rpartition(": ")[2] for line in job["logs"]["stderr"])
+    assert reasons == ["it has control characters", "it has more than 1024 characters", "it is not UTF-8"]
+
+
+async def test_links_lead_nowhere_and_folders_that_cannot_be_read_are_said(
+    client: httpx2.AsyncClient, field: Field, worker: None, settings: Settings, tmp_path: Path
+) -> None:
+    bucket = folder_in(Path(settings.storage_roots))
+    await bucket.put({"a/20230801120000.jpg": b"x"})
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "20230801130000.jpg").write_bytes(b"secret")
+    (bucket.folder / "captures" / "link").symlink_to(outside)
+    (bucket.folder / "captures" / "20230801140000.jpg").symlink_to(outside / "20230801130000.jpg")
+    station_id = await station_of(field, bucket)
+
+    job = await synced(client, station_id)
+
+    assert job["status"] == "SUCCESS"
+    assert list(await captures(field, station_id)) == ["captures/a/20230801120000.jpg"]
+
+
+FAILING: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "an expression": ({}, {"data_source_regex": "[a"}, "The regular expression '[a' cannot be used"),
+    "a slow expression": ({}, {"data_source_regex": "(a|aa)+$"}, "it takes too long"),
+    "a folder that is not there": ({"bucket": "nowhere"}, {}, "There is no such folder (NoSuchBucket)"),
+    "a folder elsewhere": (
+        {"endpoint_url": "file:///etc", "bucket": "."},
+        {},
+        "The folder is not under a root that this server allows (NotAllowed)",
+    ),
+    "a folder above": ({"bucket": "../.."}, {}, "(NotAllowed)"),
+    "a prefix that leads out": ({"prefix": "../.."}, {}, "The prefix leads out of the bucket (NotAllowed)"),
+}
+
+
+@pytest.mark.parametrize("case", FAILING.values(), ids=FAILING.keys())
+async def test_what_trying_again_cannot_mend_fails_with_its_cause(
+    client: httpx2.AsyncClient,
+    field: Field,
+    worker: None,
+    settings: Settings,
+    case: tuple[dict[str, Any], dict[str, Any], str],
+) -> None:
+    wrong, station, reason = case
+    bucket = folder_in(Path(settings.storage_roots))
+    await bucket.put({"20230801120000.jpg": b"x", "a" * 60 + "!20230801120500.jpg": b"x"})
+    bucket.source = replace(bucket.source, **wrong)
+    station_id = await station_of(field, bucket, **station)
+
+    job = await synced(client, station_id)
+
+    assert job["status"] == "FAILURE"
+    assert [each["status"] for each in job["progress"]["stages"]] == ["FAILURE", "CREATED", "CREATED"]
+    assert len(job["logs"]["stderr"]) == 1
+    assert reason in job["logs"]["stderr"][0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [({"secret_key": "a-guess"}, "InvalidCredentials"), ({"bucket": "butterflies"}, "NoSuchBucket")],
+)
+async def test_what_a_store_refuses_is_said_with_its_own_cause(
+    client: httpx2.AsyncClient, field: Field, worker: None, s3: Source, wrong: dict[str, str], code: str
+) -> None:
+    station_id = await station_of(field, Bucket(replace(s3, **wrong)))
+
+    job = await synced(client, station_id)
+
+    assert job["status"] == "FAILURE"
+    [error] = job["logs"]["stderr"]
+    assert f"({code})" in error
+    assert "Storage source #" in error
+    assert "a-guess" not in str(job)
+
+
+async def test_a_job_without_a_station_or_a_source_fails_and_says_so(
+    client: httpx2.AsyncClient, field: Field, worker: None
+) -> None:
+    project_id = await field.project()
+    station_id = await field.station(project_id, "No source")
+    body = {"name": "Sync", "project_id": project_id, "delay": 0, "job_type_key": "data_storage_sync"}
+
+    refused = await client.post(f"/deployments/{station_id}/sync/")
+    reasons = []
+    for more in ({}, {"deployment_id": station_id}):
+        made = await client.post("/jobs/?start_now", json={**body, **more})
+        reasons += (await job_in(client, made.json()["id"], "FAILURE"))["logs"]["stderr"]
+
+    assert refused.status_code == 400
+    assert refused.json() == ["Deployment must have a data source to sync captures from"]
+    assert "No deployment provided for data storage sync job" in reasons[0]
+    assert "Deployment No source has no data source configured" in reasons[1]
+
+
+async def test_all_stations_of_a_project_are_synced_that_have_a_source(
+    client: httpx2.AsyncClient, field: Field, worker: None, settings: Settings
+) -> None:
+    bucket = folder_in(Path(settings.storage_roots))
+    await bucket.put({f"dep_{number}/20230801120000.jpg": b"x" for number in range(3)})
+    first = await station_of(field, bucket, data_source_subdir="dep_0")
+    rows = await field.read("SELECT project_id, data_source_id FROM deployments WHERE id = %(id)s", id=first)
+    more = [
+        await field.row("deployments", name="More", data_source_subdir=f"dep_{number}", **rows[0])
+        for number in (1, 2)
+    ]
+    project_id = rows[0]["project_id"]
+    await field.station(project_id, "No source")
+
+    answer = (await client.post(f"/deployments/sync-all/?project_id={project_id}")).json()
+    jobs = [await job_in(client, job_id) for job_id in answer["job_ids"]]
+
+    assert answer == {"job_ids": answer["job_ids"], "queued": 3, "project_id": project_id}
+    assert [job["deployment"]["id"] for job in jobs] == [first, *more]
+    assert {job["status"] for job in jobs} == {"SUCCESS"}
+    assert len(await field.read("SELECT id FROM source_images")) == 3
+    nobody = await client.post("/deployments/sync-all/")
+    assert (nobody.status_code, nobody.json()) == (400, ["A project_id is required to sync all stations."])
+    assert (await client.post("/deployments/sync-all/?project_id=999999")).status_code == 404
+
+
+async def test_a_program_starts_it_with_the_fields_of_the_jobs_api(
+    client: httpx2.AsyncClient,
+    field: Field,
+    worker: None,
+    temporal: Client,
+    settings: Settings,
+    bucket: Bucket,
+) -> None:
+    await bucket.put({"20230801120000.jpg": b"x"})
+    station_id = await station_of(field, bucket)
+    [station] = await field.read("SELECT project_id FROM deployments")
+
+    result = await temporal.execute_workflow(
+        "data_storage_sync",
+        {"project_id": station["project_id"], "deployment_id": station_id},
+        id=f"sync-{settings.task_queue}",
+        task_queue=f"{settings.task_queue}-jobs",
+    )
+
+    assert result["status"] == "SUCCESS"
+    assert [stage["key"] for stage in result["stages"]] == [
+        "data_storage_sync",
+        "regroup_sessions",
+        "measure_captures",
+    ]
+    assert (await client.get(f"/jobs/{result['job_id']}/")).json()["deployment"]["id"] == station_id
