@@ -1,9 +1,11 @@
 """How large a picture is, by as much of its beginning as says so."""
 
+import io
+import struct
 import warnings
 from collections.abc import AsyncGenerator
 
-from PIL import Image, ImageFile
+from PIL import Image
 
 MOST_BYTES = 4 * 1024 * 1024
 """A file that has not said by then how large its picture is never will."""
@@ -11,26 +13,25 @@ MOST_BYTES = 4 * 1024 * 1024
 
 async def dimensions(chunks: AsyncGenerator[bytes, None]) -> tuple[int, int] | None:
     """Width and height in pixels; None if it is no picture, or a damaged one."""
-    parser, read = ImageFile.Parser(), 0
+    read = b""
     try:
         async for chunk in chunks:
-            read += len(chunk)
-            size = _feed(parser, chunk)
-            if size is not None:
+            read += chunk
+            size = _size(read)
+            if size is not None or len(read) > MOST_BYTES:
                 return size
-            if read > MOST_BYTES:
-                return None
     finally:
         await chunks.aclose()
     return None
 
 
-def _feed(parser: ImageFile.Parser, chunk: bytes) -> tuple[int, int] | None:
+def _size(beginning: bytes) -> tuple[int, int] | None:
+    """What a picture that begins so says of its size; nothing is decoded."""
     try:
         with warnings.catch_warnings():
-            # a large picture is fine: it is not decoded
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            parser.feed(chunk)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            # that it is cut off, or very large, does not matter here
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(beginning)) as picture:
+                return picture.size
+    except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError):
         return None
-    return parser.image.size if parser.image is not None else None

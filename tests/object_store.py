@@ -16,17 +16,23 @@ from embedded.ports import LOOPBACK, free_port
 from storage.buckets import store_of
 from storage.sources import Source
 
+KEYS = {"moth": "moth-secret", "amistorage": "amistorage"}
+"""Of those who may do everything; the second are the keys of the recorded source."""
+
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
-    """SeaweedFS with one bucket, as a source that reaches all of it."""
+    """SeaweedFS with one bucket, as a source that reaches all of it; who puts an object into another makes that."""
     folder = tmp_path_factory.mktemp("s3")
-    identity = {
-        "name": "tests",
-        "credentials": [{"accessKey": "moth", "secretKey": "moth-secret"}],
-        "actions": ["Admin", "Read", "Write", "List"],
-    }
-    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    identities = [
+        {
+            "name": access_key,
+            "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
+            "actions": ["Admin", "Read", "Write", "List"],
+        }
+        for access_key, secret_key in KEYS.items()
+    ]
+    (folder / "s3.json").write_text(json.dumps({"identities": identities}))
     ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
     command = [
         str(Path(sys.executable).parent / "weed"),
@@ -47,7 +53,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
     # nobody needs its files afterwards, and it takes its time to close them
     server = Child("seaweedfs", command, folder / "weed.log", stop_signal=signal.SIGKILL)
     source = Source(
-        "moths", access_key="moth", secret_key="moth-secret", endpoint_url=f"http://{LOOPBACK}:{ports['s3']}"
+        "moths", access_key="moth", secret_key=KEYS["moth"], endpoint_url=f"http://{LOOPBACK}:{ports['s3']}"
     )
 
     def takes_objects() -> bool:

@@ -73,6 +73,15 @@ _FAILED_LOG = (
     f"logs.stdout - ERROR {_MISSING_THERE}",
     "logs.stdout + INFO Changing status of job 21 to FAILURE",
 )
+_NO_SOURCE = 'Job #3 "Sync nothing" failed: Deployment No source has no data source configured'
+_MEASURED = "pictures are measured in a stage of their own"
+_SYNCED = Intended(
+    f"a sync tells what it added, changed and missed; {_MEASURED}; that captures are synced is said once",
+    (
+        *("progress.stages.length", "progress.stages[].params.length"),
+        "logs.stdout - INFO Syncing captures for deployment #4 Golden station-1",
+    ),
+)
 _NO_STATION = 'Job #9 "Regroup nothing" failed: No deployment provided for regroup events job'
 
 INTENDED: dict[str, Intended] = {
@@ -148,6 +157,26 @@ INTENDED: dict[str, Intended] = {
             "logs.stdout + INFO Changing status of job 9 to FAILURE",
         ),
     ),
+    "job_detail_data_storage_sync_just_after": Intended(
+        "a job and its log change together: nothing is logged of a run while the job is still PENDING",
+        (
+            "logs.stdout - INFO Changing status of job 1 to STARTED",
+            'logs.stdout - INFO Running job #1 "Sync captures for deployment 4" (PENDING)',
+        ),
+    ),
+    "job_detail_data_storage_sync": _SYNCED,
+    "job_detail_data_storage_sync_as_anon": _SYNCED,
+    "job_detail_data_storage_sync_as_mldm": _SYNCED,
+    "job_detail_data_storage_sync_failed_nosource": Intended(
+        f"an error is logged once, and the stage that failed says so; it tells more; {_MEASURED}",
+        (
+            *("progress.stages.length", "progress.stages[].params.length", "progress.stages[].status"),
+            f"logs.stderr - {_NO_SOURCE}",
+            f"logs.stdout - ERROR {_NO_SOURCE}",
+            "logs.stdout + INFO Changing status of job 3 to FAILURE",
+        ),
+    ),
+    "job_detail_regroup_events": Intended(_MEASURED, ("progress.stages.length",)),
     "jobs_retry_failed": Intended("an error is logged once, and names the field", _FAILED_LOG),
     "jobs_run_again": Intended(
         "a run begins at nothing, and says so at once",
@@ -170,6 +199,8 @@ ARBITRARY: dict[str, tuple[Path, ...]] = {
     # one job of all, in any order
     "jobs_ids_only_default": ("results",),
     "jobs_ids_only_bad": ("results",),
+    # how long it took
+    "storage_test": ("latency", "total_time"),
 }
 """What differs, or not, from one request to the next."""
 
@@ -190,19 +221,6 @@ WAITING: dict[str, tuple[str, ...]] = {
         "jobs_post_ml_nopipeline",
         "jobs_post_ml_sync",
         "jobs_retry_cancelled",
-    ),
-    "data_storage_sync": (
-        "deployments_sync_400",
-        "deployments_sync_all",
-        "deployments_sync_all_400",
-        "job_detail_data_storage_sync",
-        "job_detail_data_storage_sync_as_anon",
-        "job_detail_data_storage_sync_as_mldm",
-        "job_detail_data_storage_sync_failed_nosource",
-        "job_detail_data_storage_sync_just_after",
-        "job_detail_regroup_events",
-        "jobs_post_sync",
-        "jobs_post_sync_nosource",
     ),
     "data_export": (
         "exports_create_400_collection",
@@ -230,6 +248,5 @@ WAITING: dict[str, tuple[str, ...]] = {
     ),
     "results are taken from workers": ("jobs_result_200", "jobs_result_400_empty", "jobs_result_internal"),
     "services are asked and registered": ("ml_services_register", "ml_services_status"),
-    "storage is tested": ("storage_test",),
 }
 """What is not played, by the type of job or by the words that say what it waits for."""

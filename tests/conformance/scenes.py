@@ -274,8 +274,36 @@ RUNNING: list[Step] = [
     "jobs_put_400",
     "jobs_put",
     over(48),
-    next_id("jobs", 8),
-    next_id("events", 1000),
+]
+
+# stations are to be synced while no worker is there
+ASKING_TO_SYNC: list[Step] = [
+    next_id("jobs", 1),
+    "deployments_sync_400",
+    "deployments_sync_all_400",
+    asked("POST", "/deployments/4/sync/"),
+    "job_detail_data_storage_sync_just_after",
+]
+
+# they are synced, one alone and all of them, and grouped into sessions once more
+SYNCING: list[Step] = [
+    "storage_test",
+    over(1),
+    "job_detail_data_storage_sync",
+    "job_detail_data_storage_sync_as_anon",
+    "job_detail_data_storage_sync_as_mldm",
+    "jobs_post_sync",
+    over(2),
+    "jobs_post_sync_nosource",
+    over(3),
+    "job_detail_data_storage_sync_failed_nosource",
+    asked("POST", "/deployments/6/sync/"),
+    over(4),
+    "deployments_sync_all",
+    over(5),
+    over(6),
+    over(7),
     "deployments_regroup_202",
     over(8),
+    "job_detail_regroup_events",
 ]

@@ -8,8 +8,10 @@ from psycopg.types.json import Jsonb
 
 from api.authentication import hash_password
 from api.tokens import new_token
-from db import user_rows
+from db import station_rows, user_rows
 from db.connections import Connection, Database
+from storage.sources import Source
+from tests.conformance.bucket import BUCKET, RECORDED
 from tests.conformance.comparing import as_meant
 from tests.golden import GOLDEN, recorded
 
@@ -24,7 +26,6 @@ PEOPLE = {"manager": 4, "mldm": 5, "researcher": 6, "member": 7, "outsider": 8}
 ROLES = {4: "ProjectManager", 5: "MLDataManager", 6: "Researcher", 7: "BasicMember"}
 PROJECT, DRAFT = 2, 3
 CAPTURES = 215
-BUCKET = "http://127.0.0.1:59000/ami-test/"
 
 # sessions: the station, when they begin and end, how many captures they have, and on how many something was found
 SESSIONS = {
@@ -162,8 +163,8 @@ class Situation:
         )
         await self.put("source_image_collections", {"id": 2, "name": "All Images", "project_id": PROJECT})
 
-    async def fill(self) -> None:
-        """People, stations, captures, sets and models."""
+    async def settle(self, source: Source = RECORDED) -> None:
+        """People, and stations whose captures are still where the storage source has them."""
         await self.begin()
         for name, user_id in PEOPLE.items():
             await self.person(name, user_id, f"{name}@example.org")
@@ -173,10 +174,13 @@ class Situation:
         await self.put("project_members", *members)
         await self.put("projects", {"id": DRAFT, "name": "Second project", "draft": True, "owner_id": ADMIN})
         await self.put(
-            "storage_sources",
-            {"id": 2, "name": "Golden bucket", "bucket": "ami-test", "prefix": "demo", "project_id": PROJECT},
+            "storage_sources", {"id": 2, "name": "Golden bucket", "project_id": PROJECT, **vars(source)}
         )
         await self._stations()
+
+    async def fill(self) -> None:
+        """The same with captures, sets and models."""
+        await self.settle()
         await self._captures()
         sets = [
             {"id": set_id, "name": f"Set {name}", "project_id": PROJECT, "kwargs": kwargs}
@@ -188,14 +192,12 @@ class Situation:
 
     async def _stations(self) -> None:
         place = {"latitude": 45.5, "longitude": -73.5, "project_id": PROJECT}
-        counted = {"events_count": 5, "captures_count": 203, "last_capture_timestamp": "2023-08-05T02:35:00"}
+        stored = {**place, "data_source_id": 2}
         await self.put(
             "deployments",
-            {"id": 4, "name": "Golden station-1", "data_source_id": 2, **place, **counted}
-            | {"first_capture_timestamp": "1999-12-31T23:59:59"},
-            {"id": 5, "name": "Golden station-2", "data_source_id": 2, **place}
-            | {"events_count": 2, "captures_count": 12},
-            {"id": 6, "name": "Wrong URL", "data_source_id": 2, **place},
+            {"id": 4, "name": "Golden station-1", "data_source_subdir": "station-1", **stored},
+            {"id": 5, "name": "Golden station-2", "data_source_subdir": "station-2", **stored},
+            {"id": 6, "name": "Wrong URL", **stored},
             {"id": 7, "name": "No source", **place, "latitude": 1, "longitude": 2},
             {"id": 8, "name": "Default Station", "project_id": DRAFT},
         )
@@ -229,6 +231,8 @@ class Situation:
         await self.put("events", *sessions)
         await self.put("source_images", *captures)
         await self.put("detections", *detections)
+        async with self.database.transaction() as db:
+            await station_rows.refresh(db, [4, 5])
 
     async def fill_set(self) -> None:
         """Put all captures into the set of everything."""

@@ -8,6 +8,8 @@ import pytest
 
 from config import Settings
 from db.connections import Database
+from storage.sources import Source
+from tests.conformance.bucket import filled
 from tests.conformance.comparing import (
     HEADERS,
     RECORDED_HOST,
@@ -17,12 +19,22 @@ from tests.conformance.comparing import (
     without_repetition,
 )
 from tests.conformance.exceptions import ARBITRARY, INTENDED, WAITING
-from tests.conformance.scenes import READING, RUNNING, SETTING_UP, Replay, Step
+from tests.conformance.scenes import (
+    ASKING_TO_SYNC,
+    READING,
+    RUNNING,
+    SETTING_UP,
+    SYNCING,
+    Replay,
+    Step,
+)
 from tests.conformance.situation import ZONE, Situation
 from tests.golden import GOLDEN, recorded
+from worker import working
 from workflows.registry import JOB_TYPES
 
 RECORDED = {path.stem for path in GOLDEN.glob("*.json")}
+SCENES = (SETTING_UP, READING, RUNNING, ASKING_TO_SYNC, SYNCING)
 WAIT = {name for names in WAITING.values() for name in names}
 
 
@@ -112,6 +124,14 @@ async def test_jobs_run_as_recorded(replay: Replay, worker: None) -> None:
     assert await play(replay, RUNNING) == {}
 
 
+async def test_stations_are_synced_as_recorded(replay: Replay, settings: Settings, s3: Source) -> None:
+    await replay.situation.settle(await filled(s3))
+
+    assert await play(replay, ASKING_TO_SYNC) == {}
+    async with working(settings):
+        assert await play(replay, SYNCING) == {}
+
+
 async def test_what_waits_is_not_as_recorded_yet(replay: Replay) -> None:
     await replay.situation.fill()
     await replay.situation.hold("jobs_list", 41)
@@ -124,13 +144,13 @@ async def test_what_waits_is_not_as_recorded_yet(replay: Replay) -> None:
 
 
 def test_every_exchange_is_played_once_or_waits() -> None:
-    names = [*played(SETTING_UP, READING, RUNNING), *WAIT]
+    names = [*played(*SCENES), *WAIT]
 
     assert sorted(names) == sorted(RECORDED)
 
 
 def test_only_what_is_played_may_differ() -> None:
-    names = set(played(SETTING_UP, READING, RUNNING))
+    names = set(played(*SCENES))
 
     assert set(INTENDED) - names == set()
     assert set(ARBITRARY) - names == set()
