@@ -1,6 +1,7 @@
 """Syncing captures as a job: over REST, from real stores of every kind, again and at once."""
 
 import os
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,9 +14,11 @@ from temporalio.client import Client
 from config import Settings
 from storage.sources import Source
 from tests.field import Field
+from tests.passages import Passage, passage
 from tests.stores import Bucket, bucket_of, folder_in
-from tests.waiting import job_in
+from tests.waiting import job_in, until
 from tests.workflows.test_runs import lines, stage
+from worker import working
 
 
 @pytest.fixture(params=["s3", "folder"])
@@ -413,3 +416,137 @@ async def test_a_program_starts_it_with_the_fields_of_the_jobs_api(
         "measure_captures",
     ]
     assert (await client.get(f"/jobs/{result['job_id']}/")).json()["deployment"]["id"] == station_id
+
+
+@pytest.fixture
+async def slow(s3: Source) -> AsyncIterator[tuple[Passage, Bucket]]:
+    """A bucket behind a passage that can be frozen, with two captures in it."""
+    bucket = bucket_of(s3)
+    await bucket.put({"20230801120000.jpg": b"one", "20230801120500.jpg": b"two"})
+    async with passage((s3.endpoint_url or "").removeprefix("http://")) as way:
+        yield way, Bucket(replace(bucket.source, endpoint_url=f"http://{way.address}"))
+
+
+async def has_its_turn(field: Field, job_id: int) -> None:
+    async def look() -> bool:
+        rows = await field.read(
+            "SELECT cursor ->> 'turn' AS turn FROM job_stages WHERE job_id = %(id)s AND key = 'data_storage_sync'",
+            id=job_id,
+        )
+        return bool(rows and rows[0]["turn"] == "true")
+
+    await until(look, f"job {job_id} has its turn")
+
+
+async def waits(client: httpx2.AsyncClient, job_id: int, words: str) -> dict[str, Any]:
+    async def look() -> dict[str, Any] | None:
+        job = (await client.get(f"/jobs/{job_id}/")).json()
+        return job if any(words in line for line in lines(job)) else None
+
+    return await until(look, f"a word that job {job_id} waits")
+
+
+async def test_of_two_syncs_of_a_station_the_second_waits_and_says_for_whom(
+    client: httpx2.AsyncClient, field: Field, worker: None, slow: tuple[Passage, Bucket]
+) -> None:
+    way, bucket = slow
+    station_id = await station_of(field, bucket)
+    way.freeze()
+    first = await asked(client, station_id)
+    await has_its_turn(field, first)
+    second, third = await asked(client, station_id), await asked(client, station_id)
+
+    waiting = await waits(client, second, f"Job {first} is syncing")
+    await waits(client, third, f"Job {first} is syncing")
+    said = (await client.get(f"/jobs/{second}/explain/")).json()
+    await client.post(f"/jobs/{third}/cancel/")
+    cancelled = await job_in(client, third, "REVOKED", seconds=5)
+    way.thaw()
+    jobs = [await job_in(client, job_id) for job_id in (first, second)]
+
+    assert counts(waiting)["waiting_for_job"] == first
+    assert (said["cause"], said["mended_by"]) == ("waiting_for_turn", "nobody")
+    assert said["summary"] == f"Waiting for job {first}, which works on deployment #{station_id} Station 1"
+    assert [job["status"] for job in jobs] == ["SUCCESS", "SUCCESS"]
+    assert [counts(job)["added"] for job in jobs] == [2, 0]
+    # it looked several times, and told of it once
+    told = [line for line in lines(jobs[1]) if "waiting" in line or "Going on" in line]
+    assert told == [
+        f"WARNING Job {first} is syncing deployment #{station_id} Station 1; waiting until it is done"
+    ]
+    assert f"INFO Job {first} is done; syncing captures for deployment #{station_id} Station 1" in lines(
+        jobs[1]
+    )
+    assert "waiting_for_job" not in counts(jobs[1])
+    assert counts(cancelled)["total_files"] == 0
+    assert jobs[1]["started_at"] < jobs[0]["finished_at"] < jobs[1]["finished_at"]
+
+
+async def test_who_waits_takes_no_place_of_a_worker(
+    client: httpx2.AsyncClient, field: Field, settings: Settings, slow: tuple[Passage, Bucket]
+) -> None:
+    way, bucket = slow
+    station_id = await station_of(field, bucket)
+    other = folder_in(Path(settings.storage_roots))
+    await other.put({"20230801120000.jpg": b"x"})
+    other_station = await station_of(field, other)
+    async with working(settings.model_copy(update={"max_concurrent_activities": 2})):
+        way.freeze()
+        first = await asked(client, station_id)
+        await has_its_turn(field, first)
+        behind = [await asked(client, station_id) for _ in range(4)]
+        for job_id in behind:
+            await waits(client, job_id, f"Job {first} is syncing")
+
+        beside = await synced(client, other_station)
+        way.thaw()
+        jobs = [await job_in(client, job_id, seconds=90) for job_id in (first, *behind)]
+
+    assert beside["status"] == "SUCCESS"
+    assert {job["status"] for job in jobs} == {"SUCCESS"}
+    assert sum(counts(job)["added"] for job in jobs) == 2
+
+
+async def test_a_paused_sync_is_in_nobodys_way_and_waits_for_its_turn_again(
+    client: httpx2.AsyncClient, field: Field, worker: None, slow: tuple[Passage, Bucket]
+) -> None:
+    way, bucket = slow
+    station_id = await station_of(field, bucket)
+    way.freeze()
+    first = await asked(client, station_id)
+    await has_its_turn(field, first)
+    await client.post(f"/jobs/{first}/pause/")
+    second = await asked(client, station_id)
+    await has_its_turn(field, second)
+    way.thaw()
+    done = await job_in(client, second, "SUCCESS")
+    paused = (await client.get(f"/jobs/{first}/")).json()
+    await client.post(f"/jobs/{first}/resume/")
+    resumed = await job_in(client, first, "SUCCESS")
+
+    assert paused["status"] == "STARTED"
+    assert paused["paused_at"] is not None
+    assert counts(done)["added"] + counts(resumed)["added"] == 2
+    assert counts(resumed)["total_files"] == 2
+
+
+async def test_a_sync_that_was_cancelled_or_has_failed_leaves_the_station_free(
+    client: httpx2.AsyncClient, field: Field, worker: None, slow: tuple[Passage, Bucket]
+) -> None:
+    way, bucket = slow
+    station_id = await station_of(field, bucket)
+    way.freeze()
+    first = await asked(client, station_id)
+    await has_its_turn(field, first)
+    await client.post(f"/jobs/{first}/cancel/")
+    await job_in(client, first, "REVOKED", seconds=5)
+    way.thaw()
+
+    job = await synced(client, station_id)
+
+    assert job["status"] == "SUCCESS"
+    assert not any("waiting" in line for line in lines(job))
+    again = await client.post(f"/jobs/{first}/retry/")
+    assert again.status_code == 200
+    retried = await job_in(client, first, "SUCCESS")
+    assert (counts(retried)["total_files"], counts(retried)["added"]) == (2, 0)
