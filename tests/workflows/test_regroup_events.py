@@ -178,3 +178,71 @@ async def test_a_program_starts_it_with_the_fields_of_the_jobs_api(
     assert result["status"] == "SUCCESS"
     assert {param["key"]: param["value"] for param in result["stages"][0]["params"]}["events_created"] == 2
     assert (await client.get(f"/jobs/{result['job_id']}/")).json()["deployment"]["id"] == station_id
+
+
+async def jobs_of(client: httpx2.AsyncClient, station_id: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await client.get(f"/jobs/?deployment={station_id}")).json()["results"]
+    return found
+
+
+async def saved(client: httpx2.AsyncClient, station_id: int) -> int:
+    """Save the station under its own name; gives how many jobs there are for it then."""
+    answer = await client.patch(f"/deployments/{station_id}/", json={"name": "Station 1"})
+    assert answer.status_code == 200, answer.text
+    jobs = await jobs_of(client, station_id)
+    for job in jobs:
+        await job_in(client, job["id"], "SUCCESS")
+    return len(jobs)
+
+
+async def test_saving_a_station_groups_it_again_if_its_sessions_are_not_what_its_captures_say(
+    client: httpx2.AsyncClient, field: Field, worker: None
+) -> None:
+    project_id, station_id = await station_of_two_nights(field)
+    other_id = await field.station(project_id, "Station 2")
+    elsewhere = await field.session(project_id, other_id, "2024-06-01")
+
+    # captures without a session
+    assert await saved(client, station_id) == 1
+    [job] = await jobs_of(client, station_id)
+    assert job["name"] == f"Regroup sessions for deployment {station_id}"
+    # all is well
+    assert await saved(client, station_id) == 1
+    changes = (
+        "UPDATE source_images SET timestamp = timestamp + interval '12 hours', updated_at = now() WHERE id = %(first)s",
+        "UPDATE source_images SET event_id = %(elsewhere)s WHERE id = %(first)s",
+        "DELETE FROM source_images WHERE id = %(first)s",
+    )
+    [row] = await field.read("SELECT min(id) AS id FROM source_images WHERE timestamp IS NOT NULL")
+    for number, change in enumerate(changes, start=2):
+        async with field.database.transaction() as db:
+            await db.execute(change, {"first": row["id"], "elsewhere": elsewhere})
+        assert await saved(client, station_id) == number, change
+        assert await saved(client, station_id) == number, change
+
+
+async def test_a_station_without_captures_is_saved_without_a_job(
+    client: httpx2.AsyncClient, field: Field, worker: None
+) -> None:
+    station_id = await field.station(await field.project(), "Station 1")
+
+    assert await saved(client, station_id) == 0
+
+
+async def test_the_size_of_one_picture_of_a_session_is_that_of_all(
+    client: httpx2.AsyncClient, field: Field, worker: None
+) -> None:
+    _, station_id = await station_of_two_nights(field)
+    async with field.database.transaction() as db:
+        await db.execute(
+            """UPDATE source_images SET width = 4096, height = 2160
+            WHERE timestamp = (SELECT min(timestamp) FROM source_images)"""
+        )
+
+    job = await regrouped(client, station_id)
+
+    figures = {param["key"]: param["value"] for param in stage(job, "measure_captures")["params"]}
+    # the other night has no source to read a picture from
+    assert figures == {"captures_measured": 9, "sessions_not_measured": 0}
+    rows = await field.read("SELECT width, height, count(*) AS n FROM source_images GROUP BY 1, 2 ORDER BY 3")
+    assert [(row["width"], row["n"]) for row in rows] == [(4096, 10), (None, 11)]
