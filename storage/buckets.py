@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import BaseError, InvalidPathError
@@ -12,6 +13,9 @@ from obstore.store import S3Store
 
 from storage.places import folder
 from storage.sources import PAGE, Page, Source, StorageError, StoredObject
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config
 
 NO_REGION = "us-east-1"
 """What stores are told that have no regions."""
@@ -27,6 +31,13 @@ _CREDENTIALS = ("AccessDenied", "NoSuchKey", "InvalidAccessKeyId", "SignatureDoe
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
 _STATUS = re.compile(r"non-2xx status code: (\d{3} [\w ]+)")
+
+
+_ENDPOINT = re.compile(
+    r"(https?://([\w.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?(/[\w.~/-]*)?)?", re.ASCII | re.IGNORECASE
+)
+_BUCKET = re.compile(r"[\w.:-]{1,255}", re.ASCII)
+_VISIBLE = re.compile(r"[!-~]*")
 
 
 async def pages(
@@ -47,7 +58,7 @@ async def pages(
                     for each in page
                 ]
             )
-    except (BaseError, ValueError) as error:
+    except (BaseError, OSError, ValueError) as error:
         raise meaning_of(error, source) from error
 
 
@@ -57,33 +68,52 @@ async def chunks(source: Source, key: str) -> AsyncGenerator[bytes, None]:
         found = await obstore.get_async(store_of(source), key)
         async for chunk in found.stream(min_chunk_size=CHUNK):
             yield bytes(chunk)
-    except (BaseError, ValueError) as error:
+    except (BaseError, OSError, ValueError) as error:
         raise meaning_of(error, source) from error
 
 
-def signed_url(source: Source, key: str) -> str:
-    """Where an object can be fetched without keys, for six days at least."""
+def signed_url(source: Source, key: str) -> str | None:
+    """Where an object can be fetched without keys, for six days at least; None if there is no such address."""
     return _signed_url(source, key, int(time.time() // SIGNED_ANEW.total_seconds()))
 
 
 @lru_cache(maxsize=50_000)
-def _signed_url(source: Source, key: str, _day: int) -> str:
-    return str(obstore.sign(store_of(source), "GET", key, SIGNED_FOR))
+def _signed_url(source: Source, key: str, _day: int) -> str | None:
+    try:
+        return str(obstore.sign(store_of(source), "GET", key, SIGNED_FOR))
+    except (BaseError, StorageError, TypeError, ValueError):
+        return (
+            None  # a source or a key of which the client library makes nothing, such as one with two slashes
+        )
 
 
 @lru_cache(maxsize=500)
 def store_of(source: Source) -> S3Store:
-    """The client of a source; nothing is asked yet."""
+    """The client of a source; nothing is asked yet. Raises StorageError for what no store can have."""
+    region = source.region or NO_REGION
+    # the client library does not survive what cannot stand in an address or a header
+    for code, what, value, form in (
+        ("InvalidEndpoint", "The address of the store", source.endpoint_url or "", _ENDPOINT),
+        ("InvalidBucketName", "The name of the bucket", source.bucket, _BUCKET),
+        ("InvalidRegion", "The region", region, _VISIBLE),
+        ("InvalidCredentials", "The access key", source.access_key, _VISIBLE),
+    ):
+        if not form.fullmatch(value):
+            raise StorageError(code, f"{what} cannot be one", passing=False)
+    config: S3Config = {
+        "region": region,
+        # MinIO, SeaweedFS and Ceph have no host name for each bucket
+        "virtual_hosted_style_request": not source.endpoint_url,
+        "skip_signature": not source.access_key,
+    }
+    if source.endpoint_url:
+        config["endpoint"] = source.endpoint_url
+    if source.access_key:
+        config |= {"access_key_id": source.access_key, "secret_access_key": source.secret_key}
     plain = (source.endpoint_url or "").startswith("http://")
     return S3Store(
         source.bucket,
-        endpoint=source.endpoint_url or None,
-        region=source.region or NO_REGION,
-        access_key_id=source.access_key or None,
-        secret_access_key=source.secret_key or None,
-        skip_signature=not source.access_key,
-        # MinIO, SeaweedFS and Ceph have no host name for each bucket
-        virtual_hosted_style_request=not source.endpoint_url,
+        config=config,
         client_options={"allow_http": plain, "connect_timeout": CONNECT_WITHIN, "timeout": ANSWER_WITHIN},
         retry_config={"max_retries": 3, "retry_timeout": RETRY_FOR},
     )
@@ -97,15 +127,27 @@ def meaning_of(error: Exception, source: Source) -> StorageError:
     """What an error of the client library means: its text holds the store's answer, and no keys."""
     text = str(error)
     status = _STATUS.search(text)
-    if isinstance(error, InvalidPathError):
+    if isinstance(error, FileNotFoundError):
+        return StorageError("NoSuchKey", f"There is no such object (bucket {source.bucket})", passing=False)
+    if isinstance(error, InvalidPathError | ValueError):
         words = text.split("\n", 1)[0]
         return StorageError("InvalidKey", f"{words} (bucket {source.bucket})", passing=False)
     if status is None:
-        where = source.endpoint_url or f"AWS, region {source.region or NO_REGION}"
-        return StorageError("EndpointConnectionError", f"Could not connect to {where}", passing=True)
+        return _without_status(text, source.endpoint_url or f"AWS, region {source.region or NO_REGION}")
     code = found[1] if (found := _CODE.search(text)) else status[1].title().replace(" ", "")
     message = found[1] if (found := _MESSAGE.search(text)) else status[1]
     if code in _CREDENTIALS:
         return StorageError("InvalidCredentials", f"The store refuses the keys: {message}", passing=False)
     passing = int(status[1][:3]) >= 500 or status[1].startswith(("408", "429"))
     return StorageError(code, f"{message} (bucket {source.bucket})", passing=passing)
+
+
+def _without_status(text: str, where: str) -> StorageError:
+    """What it means that a store has not answered, or not as stores do."""
+    if "invalid list response" in text:
+        return StorageError("InvalidResponse", f"{where} does not answer as an S3 store does", passing=False)
+    if "response body" in text:
+        return StorageError("ConnectionClosedError", f"The connection to {where} broke off", passing=True)
+    if "TimedOut" in text:
+        return StorageError("ReadTimeoutError", f"{where} does not answer", passing=True)
+    return StorageError("EndpointConnectionError", f"Could not connect to {where}", passing=True)

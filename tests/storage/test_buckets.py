@@ -8,7 +8,7 @@ import pytest
 
 from embedded.ports import free_port
 from storage import buckets
-from storage.buckets import pages, store_of
+from storage.buckets import pages, signed_url, store_of
 from storage.sources import Source, StorageError, StoredObject
 
 
@@ -87,3 +87,53 @@ async def test_a_store_that_cannot_be_reached_may_be_tried_again(s3: Source) -> 
 
 def test_the_secret_key_is_in_no_text() -> None:
     assert "hush" not in repr(Source("moths", access_key="moth", secret_key="hush"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"endpoint_url": "http://[::1"}, "InvalidEndpoint"),
+        ({"endpoint_url": "http://exa mple"}, "InvalidEndpoint"),
+        ({"endpoint_url": "http://ünï.example"}, "InvalidEndpoint"),
+        ({"endpoint_url": "ftp://example.org"}, "InvalidEndpoint"),
+        ({"bucket": "b b"}, "InvalidBucketName"),
+        ({"bucket": "ü"}, "InvalidBucketName"),
+        ({"bucket": ""}, "InvalidBucketName"),
+        ({"region": "x\ny"}, "InvalidRegion"),
+        ({"access_key": "ü"}, "InvalidCredentials"),
+        ({"prefix": "a//b"}, "InvalidKey"),
+        ({"prefix": "a/../b"}, "InvalidKey"),
+    ],
+)
+async def test_what_cannot_be_a_source_is_said_and_asks_nobody(wrong: dict[str, str], code: str) -> None:
+    nowhere = Source("moths", endpoint_url=f"http://127.0.0.1:{free_port()}")
+
+    with pytest.raises(StorageError) as caught:
+        await listed(replace(nowhere, **wrong))
+
+    assert (caught.value.code, caught.value.passing) == (code, False)
+    assert signed_url(replace(nowhere, **{"access_key": "k", **wrong}), "a.jpg") is None or "prefix" in wrong
+
+
+async def test_a_bucket_that_is_open_to_all_needs_no_keys(s3: Source) -> None:
+    with pytest.raises(StorageError) as caught:
+        await listed(replace(s3, access_key="", secret_key=""))
+
+    # asked without a signature; this one is not open
+    assert caught.value.code == "InvalidCredentials"
+
+
+@pytest.mark.parametrize("key", ["a//b.jpg", "../a.jpg", "a\x01.jpg"])
+def test_a_key_that_has_no_address_has_none(s3: Source, key: str) -> None:
+    assert signed_url(s3, key) is None
+
+
+async def test_an_object_is_read_from_its_beginning(s3: Source) -> None:
+    source = await filled(s3, "per%20cent ü.jpg")
+
+    read = [chunk async for chunk in buckets.chunks(source, f"{source.prefix}/per%20cent ü.jpg")]
+
+    assert b"".join(read) == "per%20cent ü.jpg".encode()
+    with pytest.raises(StorageError) as caught:
+        [chunk async for chunk in buckets.chunks(source, f"{source.prefix}/nowhere.jpg")]
+    assert not caught.value.passing
