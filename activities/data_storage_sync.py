@@ -1,11 +1,13 @@
 """Make the captures of a station what its store has, a batch of objects at a time."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, unquote
 
 from activities.reporting import WAITS_FOR, StageReporter, implements, reporting
 from activities.resources import Resources
@@ -23,7 +25,7 @@ from jobs.errors import (
 )
 from jobs.runs import ClaimedRun
 from monitoring.file_names import FIRST_CREDIBLE_YEAR, taken_at
-from storage.places import Captures, InvalidRegex, folder, is_picture, unfit
+from storage.places import Captures, InvalidRegex, folder, is_picture, shown, unfit
 from storage.sources import Page, Source, StorageError, StoredObject
 from workflows.data_storage_sync import SYNC
 
@@ -56,6 +58,13 @@ class Place:
     @property
     def folder(self) -> str:
         return folder(self.source.prefix, self.station["subdir"])
+
+    @property
+    def whereabouts(self) -> str:
+        """What a listing depends on: where another begins to differ, it cannot go on."""
+        source = self.source
+        parts = (source.endpoint_url, source.region, source.bucket, self.folder, self.station["regex"])
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 class DataStorageSync:
@@ -109,6 +118,15 @@ async def _take_turn(report: StageReporter, place: Place) -> None:
     """
     station_id, cursor = place.station["id"], report.cursor or {}
     async with report.effect() as db:
+        if cursor.get("at") != place.whereabouts:
+            if cursor.get("after") is not None:
+                report.log(
+                    "The station's captures lie elsewhere by now; listing from the beginning", "WARNING"
+                )
+            cursor = {"at": place.whereabouts, WAITS_FOR: cursor.get(WAITS_FOR)}
+            for name in SYNC.counts:
+                report.set(name, 0)
+            await syncing_rows.forget_sightings(db, report.job_id)
         other = await syncing_rows.other_at_it(db, station_id, report.job_id, SYNC.key)
         if other is None and cursor.get(WAITS_FOR) is not None:
             report.log(f"Job {cursor[WAITS_FOR]} is done; syncing captures for deployment {place}")
@@ -117,9 +135,6 @@ async def _take_turn(report: StageReporter, place: Place) -> None:
             report.log(f"Job {other} is syncing deployment {place}; waiting until it is done", "WARNING")
             report.set(WAITING_FOR, other)
         report.cursor = {**cursor, "turn": other is None, WAITS_FOR: other}
-        if not cursor.get("begun"):
-            await syncing_rows.forget_sightings(db, report.job_id)
-            report.cursor["begun"] = True
     if other is not None:
         raise StationBusy(other, place)
 
@@ -167,7 +182,7 @@ class Listing:
 
     async def take_in(self) -> None:
         """All of them, from where the attempt before stopped; raises StorageError."""
-        after = self._cursor.get("after")
+        after = _from_text(self._cursor.get("after"))
         subdir = self.place.station["subdir"]
         async with aclosing(
             _batches(self.resources.stores.pages(self.place.source, subdir, after))
@@ -202,7 +217,7 @@ class Listing:
             report.count("Pages", batch.pages)
             self._measure()
             if batch.objects:
-                report.cursor = {**self._cursor, "after": batch.objects[-1].key}
+                report.cursor = {**self._cursor, "after": _to_text(batch.objects[-1].key)}
 
     def _wanted(self, pictures: Sequence[StoredObject]) -> list[int]:
         """The places of those that are captures: in the contract's order, ending, expression, size (domain 3.3)."""
@@ -212,8 +227,7 @@ class Listing:
     def _has_good_key(self, stored: StoredObject) -> bool:
         reason = unfit(stored.key)
         if reason is not None and self.place.captures.have(stored.key, stored.size):
-            name = stored.key[:200].encode("unicode_escape").decode()
-            self._bad(f"Cannot keep {name}: {reason}")
+            self._bad(f"Cannot keep {shown(stored.key[:200])}: {reason}")
         return reason is None
 
     def _dated(self, objects: Sequence[StoredObject]) -> tuple[list[StoredObject], list[Any]]:
@@ -320,6 +334,15 @@ async def _next(listed: Listed) -> tuple[Batch, Page | Exception | None]:
         batch.add(item)
         if listed.empty() or batch.pages >= AHEAD:
             return batch, item
+
+
+def _to_text(key: str) -> str:
+    """A key as JSON can hold it: names of files need not be UTF-8."""
+    return quote(key, safe="/ ", errors="surrogateescape")
+
+
+def _from_text(text: str | None) -> str | None:
+    return None if text is None else unquote(text, errors="surrogateescape")
 
 
 def _columns(objects: Sequence[StoredObject]) -> Columns:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from storage.places import folder
+from storage.places import folder, shown
 from storage.sources import PAGE, Page, Source, StorageError, StoredObject
 
 CHUNK = 64 * 1024
@@ -107,7 +107,7 @@ def _walk(path: str, key: str, after: str) -> Iterator[StoredObject | str]:
     except (FileNotFoundError, NotADirectoryError):
         return  # a prefix under which there is nothing, or a folder that has just been removed
     except PermissionError as error:
-        yield f"{key}: {error.strerror}"
+        yield f"{shown(key)}: {error.strerror}"
         return
     names.sort()
     for name in names:

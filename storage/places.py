@@ -83,6 +83,11 @@ def is_picture(key: str) -> bool:
     return key.lower().endswith(ENDINGS)
 
 
+def shown(key: str) -> str:
+    """A key as it can stand in a line of a log, whatever is in it."""
+    return repr(key)[1:-1]
+
+
 def unfit(key: str) -> str | None:
     """Why the path of a capture cannot be such a key; None if it can."""
     if len(key) > LONGEST_KEY:

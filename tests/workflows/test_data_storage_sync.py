@@ -10,9 +10,14 @@ from typing import Any
 import httpx2
 import pytest
 from temporalio.client import Client
+from temporalio.testing import ActivityEnvironment
 
+from activities.data_storage_sync import DataStorageSync
+from activities.resources import Resources
 from config import Settings
+from jobs.runs import ClaimedRun
 from storage.sources import Source
+from storage.stores import Stores
 from tests.field import Field
 from tests.passages import Passage, passage
 from tests.stores import Bucket, bucket_of, folder_in
@@ -550,3 +555,54 @@ async def test_a_sync_that_was_cancelled_or_has_failed_leaves_the_station_free(
     assert again.status_code == 200
     retried = await job_in(client, first, "SUCCESS")
     assert (counts(retried)["total_files"], counts(retried)["added"]) == (2, 0)
+
+
+async def test_a_sync_whose_station_was_moved_meanwhile_begins_again(
+    client: httpx2.AsyncClient, field: Field, worker: None, settings: Settings
+) -> None:
+    bucket = folder_in(Path(settings.storage_roots))
+    await bucket.put({"b/20230801120000.jpg": b"x", "a/20230801120500.jpg": b"x"})
+    station_id = await station_of(field, bucket, data_source_subdir="b")
+    job = await synced(client, station_id)
+    async with field.database.transaction() as db:
+        # as if the attempt had died before its last transaction, and the station had been edited since
+        await db.execute(
+            """UPDATE job_stages SET status = 'STARTED', cursor = cursor || '{"after": "captures/b/x"}'
+            WHERE job_id = %s AND key = 'data_storage_sync'""",
+            (job["id"],),
+        )
+        await db.execute("UPDATE jobs SET status = 'STARTED' WHERE id = %s", (job["id"],))
+        await db.execute("UPDATE deployments SET data_source_subdir = 'a'")
+    run = ClaimedRun(job["id"], 1, job["name"], job["project"]["id"], deployment_id=station_id)
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, attempt=2)
+    resources = Resources(field.database, stores=Stores(settings.storage_folders))
+
+    await environment.run(DataStorageSync(resources).sync, run)
+
+    again = (await client.get(f"/jobs/{job['id']}/")).json()
+    found = counts(again)
+    assert (found["total_files"], found["added"], found["files_listed"], found["missing"]) == (1, 1, 1, 0)
+    assert any("lie elsewhere by now" in line for line in lines(again))
+
+
+async def test_a_listing_goes_on_after_a_name_that_is_not_utf8(
+    client: httpx2.AsyncClient,
+    field: Field,
+    worker: None,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("storage.folders.PAGE", 1)
+    bucket = folder_in(Path(settings.storage_roots))
+    await bucket.put({"20230801120000.jpg": b"x"})
+    folder = os.fsencode(bucket.folder / "captures")
+    with open(folder + b"/20230801130000\xff.jpg", "wb") as file:  # noqa: PTH123 - a name that is not UTF-8
+        file.write(b"x")
+    station_id = await station_of(field, bucket)
+
+    job = await synced(client, station_id)
+
+    assert (counts(job)["total_files"], counts(job)["failed"]) == (1, 1)
+    [row] = await field.read("SELECT cursor FROM job_stages WHERE key = 'data_storage_sync'")
+    assert row["cursor"]["after"] == "captures/20230801130000%FF.jpg"
