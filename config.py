@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -66,6 +66,12 @@ class Settings(BaseSettings):
     sweep_every: float = Field(
         30.0, ge=0, description="Seconds between two sweeps; 0 leaves their Schedule as it is, or away."
     )
+
+    @field_validator("signing_key", mode="before")
+    @classmethod
+    def _empty_is_none(cls, given: object) -> object:
+        """A variable that is set to nothing, as in a Compose file, is not set."""
+        return None if given == "" else given
 
     @property
     def storage_folders(self) -> tuple[Path, ...]:
