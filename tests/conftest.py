@@ -65,6 +65,7 @@ def database_url(servers: Stack) -> Iterator[str]:
 @pytest.fixture
 def settings(servers: Stack, database_url: str, tmp_path: Path) -> Settings:
     """The settings of every process of a test."""
+    (tmp_path / "stores").mkdir()
     return Settings(
         data_dir=tmp_path,
         database_url=database_url,

@@ -46,10 +46,10 @@ async def test_a_sweep_that_is_not_wanted_is_no_fault(settings: Settings) -> Non
 async def test_folders_of_captures_must_be_there_and_their_files_must_have_addresses(
     settings: Settings, tmp_path: Path
 ) -> None:
-    gone = await finding(settings, "Storage folders")
-    Path(settings.storage_roots).mkdir()
+    nowhere = str(tmp_path / "nowhere")
+    gone = await finding(settings.model_copy(update={"storage_roots": nowhere}), "Storage folders")
 
-    assert (gone.fine, settings.storage_roots in gone.words) == (False, True)
+    assert (gone.fine, nowhere in gone.words) == (False, True)
     assert (await finding(settings, "Storage folders")).fine
     unsigned = await finding(settings.model_copy(update={"signing_key": None}), "Storage folders")
     assert "NIGHTJAR_SIGNING_KEY" in unsigned.remedy
