@@ -1,6 +1,9 @@
-"""The rows of the demo project, made by a few statements with seeded randomness. None commits."""
+"""The rows of the demo projects, made by a few statements with seeded randomness. None commits."""
 
-from db import session_rows, station_rows
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from db import project_rows, session_rows, station_rows, writing
 from db.connections import Connection, every, one, value
 
 PROJECT = "Insectarium de Montréal"
@@ -76,11 +79,15 @@ async def _ids(db: Connection, table: str, project_id: int) -> list[int]:
     return [row["id"] for row in await every(db, statement, {"project_id": project_id})]
 
 
+async def _be_alone(db: Connection) -> None:
+    """Two that start at once must not make a project twice."""
+    await db.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": SEED})
+
+
 async def find_or_make(db: Connection, owner_id: int) -> tuple[int, int]:
     """The demo project and its capture set, by their ids; made if there are none yet."""
     names = {"project": PROJECT, "capture_set": CAPTURE_SET}
-    # two that start at once must not make it twice
-    await db.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": SEED})
+    await _be_alone(db)
     there = await one(db, _FIND, names)
     if there is not None:
         return there["project_id"], there["set_id"]
@@ -96,3 +103,60 @@ async def find_or_make(db: Connection, owner_id: int) -> tuple[int, int]:
     await station_rows.refresh(db, await _ids(db, "deployments", project_id))
     set_id: int = await value(db, _ADD_SET, {**names, **values})
     return project_id, set_id
+
+
+SHEET_PROJECT = "Moths on a sheet"
+SHEET_SET = "Last of every night"
+SHEET_STATIONS = {
+    "saraguay": ("Bois-de-Saraguay", 45.519, -73.744),
+    "ile-bizard": ("Île Bizard", 45.509, -73.879),
+    "mont-saint-hilaire": ("Mont Saint-Hilaire", 45.552, -73.151),
+}
+"""By the folder that the pictures of each lie in: its name, and where it stands."""
+
+_FIND_SHEET = """
+SELECT p.id AS project_id, s.id AS source_id, c.id AS set_id
+FROM projects p
+JOIN storage_sources s ON s.project_id = p.id
+JOIN source_image_collections c ON c.project_id = p.id AND c.name = %(capture_set)s
+WHERE p.name = %(project)s AND p.active ORDER BY p.id, s.id LIMIT 1
+"""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The demo project that has pictures, by the ids of what is in it."""
+
+    project_id: int
+    source_id: int
+    set_id: int
+
+
+async def find_or_make_sheet(db: Connection, owner_id: int, store: Mapping[str, str | None]) -> Sheet:
+    """The project whose captures are yet to be synced; made if there is none yet.
+
+    `store` says where the pictures lie now, as columns of the storage source.
+    """
+    await _be_alone(db)
+    there = await one(db, _FIND_SHEET, {"project": SHEET_PROJECT, "capture_set": SHEET_SET})
+    if there is None:
+        return await _make_sheet(db, owner_id, store)
+    await writing.update(db, "storage_sources", there["source_id"], store)
+    return Sheet(**there)
+
+
+async def _make_sheet(db: Connection, owner_id: int, store: Mapping[str, str | None]) -> Sheet:
+    about = "Moths at lamps around Montréal: a demonstration with drawn pictures."
+    project_id = await writing.insert(
+        db, "projects", {"name": SHEET_PROJECT, "description": about, "owner_id": owner_id}
+    )
+    of_project = {"project_id": project_id}
+    await project_rows.set_role(db, project_id, owner_id, "ProjectManager")
+    source_id = await writing.insert(db, "storage_sources", {"name": "Pictures", **of_project, **store})
+    for folder, (name, latitude, longitude) in SHEET_STATIONS.items():
+        place = {"data_source_id": source_id, "data_source_subdir": folder}
+        where = {"latitude": latitude, "longitude": longitude}
+        await writing.insert(db, "deployments", {"name": name, **of_project, **place, **where})
+    method = {"method": "last_and_random_from_each_event", "kwargs": {"num_each": 0}}
+    set_id = await writing.insert(db, "source_image_collections", {"name": SHEET_SET, **of_project, **method})
+    return Sheet(project_id, source_id, set_id)

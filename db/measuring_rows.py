@@ -6,31 +6,28 @@ from dataclasses import dataclass
 from db.connections import Connection, every
 
 _KNOWN = """
-WITH lacking AS (
-    SELECT DISTINCT event_id AS id FROM source_images
-    WHERE deployment_id = %(station_id)s AND event_id IS NOT NULL AND width IS NULL AND height IS NULL
+WITH half_known AS (
+    SELECT event_id AS id FROM source_images
+    WHERE deployment_id = %(station_id)s AND event_id IS NOT NULL GROUP BY event_id
+    HAVING bool_or(width IS NULL AND height IS NULL) AND bool_or(width IS NOT NULL AND height IS NOT NULL)
 )
-SELECT lacking.id AS session_id, measured.width, measured.height
-FROM lacking CROSS JOIN LATERAL (
+SELECT half_known.id AS session_id, measured.width, measured.height
+FROM half_known CROSS JOIN LATERAL (
     SELECT width, height FROM source_images
-    WHERE event_id = lacking.id AND width IS NOT NULL AND height IS NOT NULL
+    WHERE event_id = half_known.id AND width IS NOT NULL AND height IS NOT NULL
     ORDER BY timestamp, id LIMIT 1
 ) measured
-ORDER BY lacking.id
+ORDER BY half_known.id
 """
 _UNKNOWN = """
-WITH lacking AS (
-    SELECT DISTINCT event_id AS id FROM source_images
-    WHERE deployment_id = %(station_id)s AND event_id > %(after)s AND width IS NULL AND height IS NULL
-    ORDER BY event_id LIMIT %(most)s
-)
-SELECT lacking.id AS session_id, first.path
-FROM lacking CROSS JOIN LATERAL (
+SELECT e.id AS session_id, first.path
+FROM events e CROSS JOIN LATERAL (
     SELECT path FROM source_images
-    WHERE event_id = lacking.id AND deployment_id = %(station_id)s AND width IS NULL AND height IS NULL
+    WHERE event_id = e.id AND deployment_id = e.deployment_id AND width IS NULL AND height IS NULL
     ORDER BY timestamp, id LIMIT 1
 ) first
-ORDER BY lacking.id
+WHERE e.deployment_id = %(station_id)s AND e.id > %(after)s
+ORDER BY e.id LIMIT %(most)s
 """
 _SPREAD = """
 UPDATE source_images i SET width = m.width, height = m.height
