@@ -272,10 +272,11 @@ def for_temporal(*, patient: bool = False) -> Iterator[None]:
     except Exception as error:
         name, reason = type(error).__name__, first_line(error)
         if isinstance(error, TRANSIENT):
+            # without what lies behind it, whose texts may be long: of more than 4 KB Temporal keeps nothing to show
             again_after = getattr(error, "again_after", None)
-            raise ApplicationError(reason, type=name, next_retry_delay=again_after) from error
+            raise ApplicationError(reason, type=name, next_retry_delay=again_after) from None
         if isinstance(error, FINAL):
-            raise ApplicationError(reason, type=name, non_retryable=True) from error
+            raise ApplicationError(reason, type=name, non_retryable=True) from None
         given_up = not patient and activity.info().attempt >= ATTEMPTS_AT_THE_UNEXPECTED
         raise ApplicationError(f"{name}: {reason}", type=name, non_retryable=given_up) from error
 

@@ -11,6 +11,7 @@ import obstore
 from obstore.exceptions import BaseError, InvalidPathError
 from obstore.store import S3Store
 
+from storage import odd_keys
 from storage.places import folder
 from storage.sources import PAGE, Page, Source, StorageError, StoredObject
 
@@ -26,6 +27,8 @@ CONNECT_WITHIN = timedelta(seconds=3)
 ANSWER_WITHIN = timedelta(seconds=15)
 RETRY_FOR = timedelta(seconds=5)
 CHUNK = 64 * 1024
+ODD_KEY = "InvalidKey"
+"""The code of what the client library says of keys that it cannot name: another library can."""
 
 _CREDENTIALS = ("AccessDenied", "NoSuchKey", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
@@ -33,8 +36,9 @@ _MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
 _STATUS = re.compile(r"non-2xx status code: (\d{3} [\w ]+)")
 
 
+_PORT = r"([1-5]?\d{1,4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
 _ENDPOINT = re.compile(
-    r"(https?://([\w.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?(/[\w.~/-]*)?)?", re.ASCII | re.IGNORECASE
+    rf"(https?://([\w.-]+|\[[0-9a-f:.]+\])(:{_PORT})?(/[\w.~/-]*)?)?", re.ASCII | re.IGNORECASE
 )
 _BUCKET = re.compile(r"[\w.:-]{1,255}", re.ASCII)
 _VISIBLE = re.compile(r"[!-~]*")
@@ -47,10 +51,21 @@ async def pages(
 
     Raises StorageError with the store's own cause.
     """
+    prefix, last = folder(source.prefix, subdir), after
     try:
-        listing = obstore.list(
-            store_of(source), prefix=folder(source.prefix, subdir) or None, offset=after, chunk_size=PAGE
-        )
+        async for page in _pages(source, prefix, after):
+            last = page.objects[-1].key
+            yield page
+    except StorageError as error:
+        if error.code != ODD_KEY:
+            raise
+        async for page in odd_keys.pages(source, prefix, last):
+            yield page
+
+
+async def _pages(source: Source, prefix: str, after: str | None) -> AsyncGenerator[Page, None]:
+    try:
+        listing = obstore.list(store_of(source), prefix=prefix or None, offset=after, chunk_size=PAGE)
         async for page in listing:
             yield Page(
                 [
@@ -64,6 +79,17 @@ async def pages(
 
 async def chunks(source: Source, key: str) -> AsyncGenerator[bytes, None]:
     """An object from its beginning; who has seen enough stops. Raises StorageError."""
+    try:
+        async for chunk in _chunks(source, key):
+            yield chunk
+    except StorageError as error:
+        if error.code != ODD_KEY:
+            raise
+        async for chunk in odd_keys.chunks(source, key):
+            yield chunk
+
+
+async def _chunks(source: Source, key: str) -> AsyncGenerator[bytes, None]:
     try:
         found = await obstore.get_async(store_of(source), key)
         async for chunk in found.stream(min_chunk_size=CHUNK):
@@ -81,10 +107,10 @@ def signed_url(source: Source, key: str) -> str | None:
 def _signed_url(source: Source, key: str, _day: int) -> str | None:
     try:
         return str(obstore.sign(store_of(source), "GET", key, SIGNED_FOR))
-    except (BaseError, StorageError, TypeError, ValueError):
-        return (
-            None  # a source or a key of which the client library makes nothing, such as one with two slashes
-        )
+    except StorageError:
+        return None
+    except (BaseError, TypeError, ValueError):
+        return odd_keys.signed_url(source, key, SIGNED_FOR)
 
 
 @lru_cache(maxsize=500)
@@ -131,7 +157,7 @@ def meaning_of(error: Exception, source: Source) -> StorageError:
         return StorageError("NoSuchKey", f"There is no such object (bucket {source.bucket})", passing=False)
     if isinstance(error, InvalidPathError | ValueError):
         words = text.split("\n", 1)[0]
-        return StorageError("InvalidKey", f"{words} (bucket {source.bucket})", passing=False)
+        return StorageError(ODD_KEY, f"{words} (bucket {source.bucket})", passing=False)
     if status is None:
         return _without_status(text, source.endpoint_url or f"AWS, region {source.region or NO_REGION}")
     code = found[1] if (found := _CODE.search(text)) else status[1].title().replace(" ", "")

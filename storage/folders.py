@@ -29,7 +29,8 @@ class Folders:
     def top(self, source: Source) -> Path:
         """The folder that is the bucket; raises StorageError if it is not under a root that is allowed."""
         place = Path(unquote(urlsplit(source.endpoint_url or "").path)) / source.bucket
-        real = place.resolve()
+        # no path has a zero in it, and to look for one is an error of its own
+        real = Path() if "\0" in str(place) else place.resolve()
         if not any(real == root or root in real.parents for root in self.roots):
             raise StorageError(
                 "NotAllowed", "The folder is not under a root that this server allows", passing=False

@@ -96,13 +96,12 @@ def test_the_secret_key_is_in_no_text() -> None:
         ({"endpoint_url": "http://exa mple"}, "InvalidEndpoint"),
         ({"endpoint_url": "http://ünï.example"}, "InvalidEndpoint"),
         ({"endpoint_url": "ftp://example.org"}, "InvalidEndpoint"),
+        ({"endpoint_url": "http://127.0.0.1:65536"}, "InvalidEndpoint"),
         ({"bucket": "b b"}, "InvalidBucketName"),
         ({"bucket": "ü"}, "InvalidBucketName"),
         ({"bucket": ""}, "InvalidBucketName"),
         ({"region": "x\ny"}, "InvalidRegion"),
         ({"access_key": "ü"}, "InvalidCredentials"),
-        ({"prefix": "a//b"}, "InvalidKey"),
-        ({"prefix": "a/../b"}, "InvalidKey"),
     ],
 )
 async def test_what_cannot_be_a_source_is_said_and_asks_nobody(wrong: dict[str, str], code: str) -> None:
@@ -112,7 +111,7 @@ async def test_what_cannot_be_a_source_is_said_and_asks_nobody(wrong: dict[str, 
         await listed(replace(nowhere, **wrong))
 
     assert (caught.value.code, caught.value.passing) == (code, False)
-    assert signed_url(replace(nowhere, **{"access_key": "k", **wrong}), "a.jpg") is None or "prefix" in wrong
+    assert signed_url(replace(nowhere, **{"access_key": "k", **wrong}), "a.jpg") is None
 
 
 async def test_a_bucket_that_is_open_to_all_needs_no_keys(s3: Source) -> None:
@@ -121,11 +120,6 @@ async def test_a_bucket_that_is_open_to_all_needs_no_keys(s3: Source) -> None:
 
     # asked without a signature; this one is not open
     assert caught.value.code == "InvalidCredentials"
-
-
-@pytest.mark.parametrize("key", ["a//b.jpg", "../a.jpg", "a\x01.jpg"])
-def test_a_key_that_has_no_address_has_none(s3: Source, key: str) -> None:
-    assert signed_url(s3, key) is None
 
 
 async def test_an_object_is_read_from_its_beginning(s3: Source) -> None:

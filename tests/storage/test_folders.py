@@ -95,6 +95,7 @@ async def test_a_subdirectory_that_is_not_there_is_empty(tmp_path: Path, bucket:
         ({"bucket": ".."}, "NotAllowed"),
         ({"bucket": "/etc"}, "NotAllowed"),
         ({"endpoint_url": "file:///"}, "NotAllowed"),
+        ({"endpoint_url": "file:///%00"}, "NotAllowed"),
         ({"endpoint_url": "file:///%2e%2e/etc", "bucket": "."}, "NotAllowed"),
         ({"prefix": "../../.."}, "NotAllowed"),
     ],
