@@ -1,18 +1,17 @@
 """Make the captures of a station what its store has, a batch of objects at a time."""
 
-import asyncio
 import hashlib
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
 from activities.reporting import WAITS_FOR, StageReporter, implements, reporting
 from activities.resources import Resources
 from db import syncing_rows
-from db.connections import Row
+from db.connections import Connection, Row
 from db.syncing_rows import Columns
 from jobs.errors import (
     InvalidSource,
@@ -25,13 +24,11 @@ from jobs.errors import (
 )
 from jobs.runs import ClaimedRun
 from monitoring.file_names import FIRST_CREDIBLE_YEAR, taken_at
+from storage.batches import Batch, batches
 from storage.places import Captures, InvalidRegex, folder, is_picture, shown, unfit
-from storage.sources import Page, Source, StorageError, StoredObject
+from storage.sources import Source, StorageError, StoredObject
 from workflows.data_storage_sync import SYNC
 
-AHEAD = 10
-"""Pages that are listed while others are being written, and that are written at once at most: so the store and the
-database work side by side, and memory does not depend on how many objects there are."""
 NAMED = 100
 """Objects of one kind of trouble that are named in the log; of the rest there is a count."""
 SECONDS_BETWEEN_WORDS = 30.0
@@ -116,27 +113,36 @@ async def _take_turn(report: StageReporter, place: Place) -> None:
 
     The turn is in the cursor: it ends with the stage, however that ends, and there is nothing that has to expire.
     """
-    station_id, cursor = place.station["id"], report.cursor or {}
     async with report.effect() as db:
-        if cursor.get("at") != place.whereabouts:
-            if cursor.get("after") is not None:
-                report.log(
-                    "The station's captures lie elsewhere by now; listing from the beginning", "WARNING"
-                )
-            cursor = {"at": place.whereabouts, WAITS_FOR: cursor.get(WAITS_FOR)}
-            for name in SYNC.counts:
-                report.set(name, 0)
-            await syncing_rows.forget_sightings(db, report.job_id)
-        other = await syncing_rows.other_at_it(db, station_id, report.job_id, SYNC.key)
-        if other is None and cursor.get(WAITS_FOR) is not None:
-            report.log(f"Job {cursor[WAITS_FOR]} is done; syncing captures for deployment {place}")
-            report.unset(WAITING_FOR)
-        if other is not None and cursor.get(WAITS_FOR) != other:
-            report.log(f"Job {other} is syncing deployment {place}; waiting until it is done", "WARNING")
-            report.set(WAITING_FOR, other)
+        if (report.cursor or {}).get("at") != place.whereabouts:
+            await _begin(db, report, place)
+        cursor = report.cursor or {}
+        other = await syncing_rows.other_at_it(db, place.station["id"], report.job_id, SYNC.key)
+        _tell_of_turn(report, place, other, waited_for=cursor.get(WAITS_FOR))
         report.cursor = {**cursor, "turn": other is None, WAITS_FOR: other}
     if other is not None:
         raise StationBusy(other, place)
+
+
+async def _begin(db: Connection, report: StageReporter, place: Place) -> None:
+    """Begin a listing, or begin again: that of an attempt before was of another place."""
+    cursor = report.cursor or {}
+    if cursor.get("after") is not None:
+        report.log("The station's captures lie elsewhere by now; listing from the beginning", "WARNING")
+    for name in SYNC.counts:
+        report.set(name, 0)
+    await syncing_rows.forget_sightings(db, report.job_id)
+    report.cursor = {"at": place.whereabouts, WAITS_FOR: cursor.get(WAITS_FOR)}
+
+
+def _tell_of_turn(report: StageReporter, place: Place, other: int | None, *, waited_for: int | None) -> None:
+    """Say for whom the job waits, once, and that it does so no more."""
+    if other is not None and other != waited_for:
+        report.log(f"Job {other} is syncing deployment {place}; waiting until it is done", "WARNING")
+        report.set(WAITING_FOR, other)
+    if other is None and waited_for is not None:
+        report.log(f"Job {waited_for} is done; syncing captures for deployment {place}")
+        report.unset(WAITING_FOR)
 
 
 @contextmanager
@@ -150,20 +156,6 @@ def _as_known(place: Place) -> Iterator[None]:
         raise StoreRefuses(place.store, error.code, str(error)) from error
     except InvalidRegex as error:
         raise InvalidSource(str(error)) from error
-
-
-@dataclass
-class Batch:
-    """Objects that are written at once."""
-
-    pages: int = 0
-    objects: list[StoredObject] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
-
-    def add(self, page: Page) -> None:
-        self.pages += 1
-        self.objects += page.objects
-        self.unreadable += page.unreadable
 
 
 class Listing:
@@ -184,10 +176,9 @@ class Listing:
         """All of them, from where the attempt before stopped; raises StorageError."""
         after = _from_text(self._cursor.get("after"))
         subdir = self.place.station["subdir"]
-        async with aclosing(
-            _batches(self.resources.stores.pages(self.place.source, subdir, after))
-        ) as batches:
-            async for batch in batches:
+        pages = self.resources.stores.pages(self.place.source, subdir, after)
+        async with aclosing(batches(pages)) as listed:
+            async for batch in listed:
                 await self._write(batch)
                 self._tell()
         await self._finish()
@@ -289,51 +280,6 @@ class Listing:
             await syncing_rows.finish(db, report.job_id, station_id)
             report.log(f"Processed {report.stage.param('Total files').value} files")
             report.log(f"Finished syncing captures for deployment {self.place}")
-
-
-Listed = asyncio.Queue[Page | Exception | None]
-"""Pages, and last an error, or None for the end."""
-
-
-async def _list_ahead(pages: AsyncGenerator[Page, None], listed: Listed) -> None:
-    try:
-        async with aclosing(pages):
-            async for page in pages:
-                await listed.put(page)
-    except Exception as error:
-        await listed.put(error)
-    else:
-        await listed.put(None)
-
-
-async def _batches(pages: AsyncGenerator[Page, None]) -> AsyncGenerator[Batch, None]:
-    """What has been listed while the batch before was written; what then fails is raised after it."""
-    listed: Listed = asyncio.Queue(AHEAD)
-    listing = asyncio.create_task(_list_ahead(pages, listed))
-    try:
-        while True:
-            batch, last = await _next(listed)
-            if batch.pages:
-                yield batch
-            if isinstance(last, Exception):
-                raise last
-            if last is None:
-                return
-    finally:
-        listing.cancel()
-        await asyncio.gather(listing, return_exceptions=True)
-
-
-async def _next(listed: Listed) -> tuple[Batch, Page | Exception | None]:
-    """All pages that are there, at least one, and what came last: a page, an error, or None for the end."""
-    batch = Batch()
-    while True:
-        item = await listed.get()
-        if not isinstance(item, Page):
-            return batch, item
-        batch.add(item)
-        if listed.empty() or batch.pages >= AHEAD:
-            return batch, item
 
 
 def _to_text(key: str) -> str:
