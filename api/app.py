@@ -38,6 +38,7 @@ from api.routes import (
     people,
     places,
     projects,
+    storage,
     summary,
 )
 from config import Settings
@@ -59,6 +60,7 @@ RESOURCES = [
     capture_sets.sets,
     *captures.resources,
     *places.resources,
+    *storage.resources,
     *projects.resources,
     *models.resources,
     *people.resources,
@@ -69,6 +71,7 @@ ROUTERS = (
     capture_sets.router,
     *captures.routers,
     *places.routers,
+    *storage.routers,
     *projects.routers,
     *models.routers,
     *people.routers,

@@ -1,0 +1,125 @@
+"""Storage sources: where captures come from, and whether they can be had there (domain 1.2, 3.6, 8)."""
+
+import asyncio
+from typing import Any
+
+from fastapi import Response
+
+from api import permissions
+from api.call import Call, CallDep
+from api.errors import ApiError, Invalid, NotFound
+from api.fields import (
+    Reference,
+    Regex,
+    StoreAddress,
+    Text,
+    Url,
+    object_schema,
+    parse,
+    request_body,
+)
+from api.filters import TIMES, Sort
+from api.resource import Resource
+from api.responses import json_response
+from api.schemas import places as schema
+from api.schemas.related import capture_url
+from api.view import View
+from db import storage_rows
+from db.connections import Connection, Row
+from storage.places import InvalidRegex
+from storage.probing import probe
+from storage.sources import Source, StorageError
+
+TESTED = {
+    "subdir": Text(nullable=True, blank=True, max_length=255),
+    "regex_filter": Regex(nullable=True, blank=True, max_length=255),
+}
+
+
+class StorageSources(Resource):
+    """Storage: buckets that captures lie in. Keys are taken and never given."""
+
+    path = "storage"
+    one = "storage source"
+    many = "storage sources"
+    noun = "s3storagesource"
+    listing = storage_rows.STORAGE
+    item_schema = schema.Storage
+    detail_schema = schema.Storage
+    fields = {
+        "name": Text(required=True, max_length=255),
+        "bucket": Text(required=True, max_length=255),
+        "region": Text(nullable=True, blank=True, max_length=255),
+        "prefix": Text(blank=True, max_length=255),
+        "access_key": Text(blank=True, max_length=255, help_text="Taken, never given."),
+        "secret_key": Text(blank=True, max_length=255, help_text="Taken, never given."),
+        "endpoint_url": StoreAddress(
+            nullable=True,
+            blank=True,
+            max_length=255,
+            help_text="Of an S3 store; empty for AWS. `file:///…` if the bucket is a folder of this server.",
+        ),
+        "public_base_url": Url(nullable=True, blank=True, max_length=255),
+        "project": Reference(required=True, table="projects"),
+    }
+    project_field = "project"
+    columns = {"project": "project_id"}
+    orderings = {"name": Sort("t.name"), "bucket": Sort("t.bucket"), **TIMES}
+    searched = ("t.name", "t.bucket")
+
+    def item(self, row: Row, view: View) -> Any:
+        return schema.storage(row, view)
+
+    async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
+        """A folder must be under a root that the operator allows."""
+        before: Row = {"endpoint_url": None, "bucket": "", "prefix": ""} if row is None else row
+        after = {**before, **values}
+        source = Source(after["bucket"], after["prefix"], endpoint_url=after["endpoint_url"])
+        if not source.is_folder:
+            return
+        try:
+            await asyncio.to_thread(call.platform.stores.folders.top, source)
+        except StorageError as error:
+            raise Invalid({"endpoint_url": [f"{error}."]}) from error
+
+    async def test(self, item_id: str, call: CallDep) -> Response:
+        """Look whether the store can be reached, and whether there are captures where they should be."""
+        wanted = await self.wanted(call)
+        async with call.platform.database.single_statements() as db:
+            row = await self.find(db, call, item_id, wanted)
+            permissions.require(call.user, "test_s3storagesource", self.project_of(row))
+            access = await storage_rows.access(db, row["id"])
+        if access is None:
+            raise NotFound
+        given = parse(TESTED, (await call.body()).values)
+        # without a connection to the database in hand: a store may take its time
+        try:
+            found = await probe(
+                call.platform.stores, Source(**access), given.get("subdir"), given.get("regex_filter")
+            )
+        except InvalidRegex as error:
+            raise Invalid({"regex_filter": [str(error)]}) from error
+        except StorageError as error:
+            raise ApiError(400, {"detail": str(error), "code": error.code}) from error
+        async with call.platform.database.single_statements() as db:
+            await storage_rows.mark_checked(db, row["id"])
+        # no capture yet, so no address that names one; that of a file in a folder would
+        first = {"path": found.first, "public_base_url": None, "source": access}
+        folder = Source(**access).is_folder
+        url = found.first if folder or found.first is None else capture_url(first, call.view)
+        return json_response(schema.storage_tested(found, url))
+
+
+sources = StorageSources()
+resources = (sources,)
+routers = (sources.router(),)
+routers[0].add_api_route(
+    "/{item_id}/test/",
+    sources.test,
+    methods=["POST"],
+    operation_id="test_storage_source",
+    summary="Test the connection to a storage source",
+    responses={200: {"description": "What was found.", "model": schema.StorageTested}},
+    response_model=None,
+    openapi_extra={"requestBody": request_body(object_schema(TESTED))},
+)
