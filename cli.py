@@ -13,6 +13,7 @@ from commands import users as users_command
 from commands.connection import DEFAULT_URL, Refused, Server, remember
 
 if TYPE_CHECKING:
+    from commands.demo import Shown
     from commands.up import Platform
     from config import Settings
 
@@ -33,58 +34,67 @@ DataDir = Annotated[
 
 
 def say(words: str) -> None:
-    console.print(f"nightjar: {words}", style="dim", highlight=False)
+    console.print(f"nightjar: {words}", style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
 def up(
     data_dir: DataDir = Path(".nightjar"),
-    demo: Annotated[bool, typer.Option("--demo", help="Make the demo project and run its job.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Make the demo projects and run their jobs.")] = False,
     leave: Annotated[bool, typer.Option("--exit", help="End after the demo instead of serving on.")] = False,
 ) -> None:
     """PostgreSQL, Temporal with its Web UI, API and worker on this machine, until Ctrl-C."""
     from commands import demo as demo_command
     from commands import up as up_command
 
-    succeeded = True
+    shown = None
     with up_command.until_told_to_stop() as told, up_command.running(data_dir, say) as platform:
-        token = None
         if demo:
-            token, succeeded = demo_command.show(platform.settings, platform.api_url, console, say)
-        _print_addresses(platform, token)
+            shown = demo_command.show(platform.settings, platform.api_url, console, say)
+        _print_addresses(platform, shown)
         if not leave and (sys.stdout.isatty() or not demo):
             console.print("\nCtrl-C stops everything.", style="dim")
             up_command.keep_serving(platform, told, say)
         say("stopping")
-    raise typer.Exit(0 if succeeded else 1)
+    raise typer.Exit(0 if shown is None or shown.succeeded else 1)
 
 
-def _print_addresses(platform: "Platform", token: str | None) -> None:
+def _print_addresses(platform: "Platform", shown: "Shown | None") -> None:
     lines = {
         "API": f"{platform.api_url}/api/v2/jobs/",
         "API docs": f"{platform.api_url}/api/v2/docs/",
         "Temporal Web UI": platform.servers.temporal.ui,
         "Temporal": platform.servers.temporal.address,
         "Data and logs": str(platform.settings.data_dir.resolve()),
+        **_of_demo(shown),
     }
-    if token is not None:
-        lines["Token"] = token
     console.print()
     for name, where in lines.items():
-        console.print(f"{name + ':':<17}{where}", highlight=False, soft_wrap=True)
+        console.print(f"{name + ':':<17}{where}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _of_demo(shown: "Shown | None") -> dict[str, str]:
+    if shown is None:
+        return {}
+    return {
+        **({"A picture": shown.picture} if shown.picture else {}),
+        "Token": shown.token,
+    }
 
 
 @app.command()
 def demo(
     url: Annotated[str, typer.Option(envvar="NIGHTJAR_API_URL", help="Address of the API.")] = DEFAULT_URL,
 ) -> None:
-    """Make the demo project in the database of the settings, and run its job over the API."""
+    """Make the demo projects in the database of the settings, and run their jobs over the API."""
     from commands import demo as demo_command
     from config import Settings
 
-    token, succeeded = demo_command.show(Settings(), url, console, say)
-    console.print(f"\nToken: {token}", highlight=False)
-    raise typer.Exit(0 if succeeded else 1)
+    shown = demo_command.show(Settings(), url, console, say)
+    console.print()
+    for name, value in _of_demo(shown).items():
+        console.print(f"{name}: {value}", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if shown.succeeded else 1)
 
 
 @app.command()

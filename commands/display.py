@@ -1,7 +1,7 @@
 """Jobs in the terminal: tables, live stages and progress."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -88,12 +88,43 @@ def explanation(said: dict[str, Any]) -> RenderableType:
     return Group(title, table)
 
 
+def lines(jobs: Sequence[Job]) -> Table:
+    """Jobs that run at the same time, a line each: the stage that one is at, or how it ended."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for job in jobs:
+        progress = job["progress"]["summary"]["progress"]
+        at = next((each["name"] for each in job["progress"]["stages"] if each["status"] == "STARTED"), None)
+        table.add_row(
+            Text(f"Job {job['id']}", style="bold"),
+            Text(job["name"]),
+            ProgressBar(total=1.0, completed=progress, width=12),
+            f"{progress:.0%}",
+            Text(at, style=COLOURS["STARTED"]) if at else status(job["status"]),
+        )
+    return table
+
+
 def watch(console: Console, look: Callable[[], Job]) -> Job:
     """Show a job until it is over; gives it as it ended."""
-    job = look()
-    with Live(stages(job), console=console, refresh_per_second=10, transient=False) as live:
-        while job["status"] not in FINAL:
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-            job = look()
-            live.update(stages(job))
+    [job] = _watch(console, [look], lambda jobs: stages(jobs[0]))
     return job
+
+
+def watch_all(console: Console, looks: Sequence[Callable[[], Job]]) -> list[Job]:
+    """Show jobs until all are over; gives them as they ended."""
+    return _watch(console, looks, lines)
+
+
+def _watch(
+    console: Console, looks: Sequence[Callable[[], Job]], shown: Callable[[Sequence[Job]], RenderableType]
+) -> list[Job]:
+    jobs = [look() for look in looks]
+    with Live(shown(jobs), console=console, refresh_per_second=10, transient=False) as live:
+        while any(job["status"] not in FINAL for job in jobs):
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+            jobs = [job if job["status"] in FINAL else look() for job, look in zip(jobs, looks, strict=True)]
+            live.update(shown(jobs))
+    if not console.is_terminal:
+        # only there the last line is ended
+        console.line()
+    return jobs

@@ -55,8 +55,8 @@ class Species:
 
     name: str
     posture: Posture
-    width: tuple[int, int]
-    """Wingspan in pixels, from and to."""
+    size: tuple[int, int]
+    """Pixels from end to end, from and to."""
     fore: tuple[Colour, Colour]
     """Of the fore wings, at the root and at the rim."""
     hind: tuple[Colour, Colour]
@@ -73,7 +73,7 @@ SPECIES = (
     Species(
         "Rosy maple moth",
         SWEPT,
-        (42, 50),
+        (42, 52),
         fore=((233, 92, 140), (240, 110, 152)),
         hind=((250, 218, 110), (246, 196, 120)),
         body=(250, 208, 92),
@@ -83,7 +83,7 @@ SPECIES = (
     Species(
         "Large emerald",
         FLAT,
-        (50, 60),
+        (54, 60),
         fore=((92, 160, 96), (128, 188, 124)),
         hind=((128, 186, 122), (156, 204, 144)),
         body=(196, 214, 176),
@@ -94,7 +94,7 @@ SPECIES = (
     Species(
         "Garden tiger",
         SWEPT,
-        (48, 58),
+        (50, 60),
         fore=((92, 58, 40), (74, 44, 32)),
         hind=((226, 96, 40), (238, 120, 52)),
         body=(110, 52, 34),
@@ -108,7 +108,7 @@ SPECIES = (
     Species(
         "White ermine",
         FOLDED,
-        (34, 42),
+        (38, 46),
         fore=((250, 248, 240), (236, 232, 220)),
         hind=((240, 236, 226), (228, 224, 212)),
         body=(252, 250, 242),
@@ -131,7 +131,7 @@ SPECIES = (
     Species(
         "Elephant hawk-moth",
         SWEPT,
-        (52, 60),
+        (54, 60),
         fore=((150, 146, 74), (176, 156, 92)),
         hind=((214, 92, 128), (226, 120, 150)),
         body=(168, 152, 84),
@@ -140,7 +140,7 @@ SPECIES = (
     Species(
         "Yellow underwing",
         FOLDED,
-        (38, 48),
+        (42, 54),
         fore=((122, 92, 66), (156, 124, 92)),
         hind=((236, 178, 60), (226, 160, 48)),
         body=(120, 90, 66),
@@ -150,12 +150,16 @@ SPECIES = (
     Species(
         "Peppered moth",
         FLAT,
-        (40, 52),
+        (44, 56),
         fore=((226, 222, 212), (206, 202, 194)),
         hind=((222, 218, 208), (200, 196, 190)),
         body=(150, 146, 140),
         bands=((0.30, 0.05, (92, 88, 86)), (0.56, 0.03, (110, 106, 102)), (0.80, 0.05, (88, 84, 82))),
-        spots=((0.60, -0.30, 0.05, (70, 66, 64)), (0.46, 0.26, 0.045, (96, 92, 90)), (0.62, 0.36, 0.05, (86, 82, 80))),
+        spots=(
+            (0.60, -0.30, 0.05, (70, 66, 64)),
+            (0.46, 0.26, 0.045, (96, 92, 90)),
+            (0.62, 0.36, 0.05, (86, 82, 80)),
+        ),
         feathered=True,
     ),
 )

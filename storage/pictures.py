@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator
 
 from PIL import Image
 
+FORMATS = ("BMP", "GIF", "ICO", "JPEG", "PNG", "TIFF", "WEBP")
+"""Those that captures have by their names. Readers of others fail in ways of their own on what is no picture."""
 MOST_BYTES = 4 * 1024 * 1024
 """A file that has not said by then how large its picture is never will."""
 
@@ -31,7 +33,7 @@ def _size(beginning: bytes) -> tuple[int, int] | None:
         with warnings.catch_warnings():
             # that it is cut off, or very large, does not matter here
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(beginning)) as picture:
+            with Image.open(io.BytesIO(beginning), formats=FORMATS) as picture:
                 return picture.size
     except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError):
         return None

@@ -158,12 +158,17 @@ async def test_everything_comes_up_does_the_demo_and_goes_down(
     again = await nightjar("up", "--demo", "--exit", "--data-dir", str(tmp_path / "data"))
 
     for output in (first, again):
-        assert "Captures added: 403" in output
+        assert re.findall(r"Captures added: (\d+)", output) == ["9", "403"]
+        assert re.search(r"^A picture: +http://127\.0\.0\.1:\d+/files/captures/\d+\?", output, re.MULTILINE)
         assert re.search(r"^Token: +[0-9a-f]{40}$", output, re.MULTILINE)
         assert re.search(r"^Temporal Web UI: http://127\.0\.0\.1:\d+$", output, re.MULTILINE)
-    # the second run found the jobs of the first
-    assert '"id": 1,' in first
-    assert '"id": 2,' in again
+    assert "drew 72 pictures" in first
+    assert "72 captures, 72 of them new, in 9 new sessions" in first
+    # the second run found the pictures, the captures and the jobs of the first
+    assert "drew" not in again
+    assert "72 captures, 0 of them new, in 0 new sessions" in again
+    assert '"id": 5,' in first
+    assert '"id": 10,' in again
     for pid in (entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()):
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
