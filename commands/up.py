@@ -88,6 +88,7 @@ def _processes(servers: Stack, data_dir: Path) -> Platform:
     port = free_port(USUAL_API_PORT)
     pictures(data_dir).mkdir(parents=True, exist_ok=True)
     environment = {
+        "NIGHTJAR_DATA_DIR": str(data_dir.resolve()),
         "NIGHTJAR_DATABASE_URL": servers.postgres.url(),
         "NIGHTJAR_TEMPORAL_ADDRESS": servers.temporal.address,
         "NIGHTJAR_API_HOST": LOOPBACK,

@@ -39,9 +39,9 @@ def uri(
     subdir: str | None = None,
     expression: str | None = None,
 ) -> str:
-    """`s3://bucket/prefix/subdir/?regex=…`, for people; `file:///folder/bucket/…` if it lies in a folder."""
+    """`s3://bucket/prefix/subdir/?regex=…`, for people; `file:bucket/…` for a folder, without saying where that lies."""
     query = f"?regex={quote(expression, safe='')}" if expression else ""
-    begin = f"{endpoint_url.rstrip('/')}/" if endpoint_url and endpoint_url.startswith(FOLDER) else "s3://"
+    begin = "file:" if (endpoint_url or "").startswith(FOLDER) else "s3://"
     return f"{begin}{bucket}/{folder(prefix, subdir)}{query}"
 
 

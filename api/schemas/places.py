@@ -487,13 +487,16 @@ class Storage(TypedDict):
 
 
 def storage(row: Row, view: View) -> Storage:
+    held = permissions.of(view.user, "s3storagesource", row["project_id"], "test")
+    # where a folder lies on the server is for those who say so
+    hidden = (row["endpoint_url"] or "").startswith(storage_places.FOLDER) and "update" not in held
     return {
         "id": row["id"],
         "details": view.links.to("storage", row["id"]),
         "name": row["name"],
         "bucket": row["bucket"],
         "prefix": row["prefix"],
-        "endpoint_url": row["endpoint_url"],
+        "endpoint_url": None if hidden else row["endpoint_url"],
         "public_base_url": row["public_base_url"],
         "project": row["project_id"],
         "deployments_count": row["deployments_count"],
@@ -504,7 +507,7 @@ def storage(row: Row, view: View) -> Storage:
         "last_checked": row["last_checked"],
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],
-        "user_permissions": permissions.of(view.user, "s3storagesource", row["project_id"], "test"),
+        "user_permissions": held,
     }
 
 

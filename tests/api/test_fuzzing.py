@@ -163,7 +163,10 @@ async def known(field: Field, client: httpx2.AsyncClient) -> dict[str, int]:
     given = {"name": "One", "project": project_id}
     site = await client.post("/deployments/sites/", json=given)
     device = await client.post("/deployments/devices/", json=given)
-    storage = await client.post("/storage/", json={**given, "bucket": "captures"})
+    # without an address it would be one of AWS
+    storage = await client.post(
+        "/storage/", json={**given, "bucket": "captures", "endpoint_url": "http://127.0.0.1:1"}
+    )
     user = await client.post("/users/", json={"email": "text@example.org", "password": "text and more"})
     role = {"email": "text@example.org", "role_id": "BasicMember"}
     member = await client.post(f"/projects/{project_id}/members/", json=role)

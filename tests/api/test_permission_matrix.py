@@ -11,7 +11,7 @@ import pytest
 from starlette.routing import Mount, Route
 
 from api.app import create_app
-from api.links import PREFIX
+from api.links import FILES, PREFIX
 from tests.field import Field, Person
 
 ROLES = ("BasicMember", "Researcher", "Identifier", "MLDataManager", "ProjectManager", "Worker")
@@ -45,11 +45,14 @@ class Rule:
     hidden: Outcome | None = 404
     """For who does not see the project; null for what has nothing to do with one."""
     denied: int = 403
+    who_first: bool = False
+    """Whether one must say who one is before it is looked what is asked for."""
 
     def outcome(self, caller: str, *, draft: bool) -> Outcome:
         if draft and self.hidden is not None and caller not in INSIDERS:
-            # who names a project in a body must first say who they are
-            return 401 if (self.hidden, caller) == (400, "anonymous") else self.hidden
+            # so it is, too, where a project is named in a body
+            who_first = self.who_first or self.hidden == 400
+            return 401 if who_first and caller == "anonymous" else self.hidden
         if caller in self.may:
             return self.done
         return 401 if caller == "anonymous" and self.denied == 403 else self.denied
@@ -81,6 +84,8 @@ def open_to(callers: Callers, *addresses: tuple[str, str], done: int = 200) -> R
     return {address: Rule(callers, done, hidden=None) for address in addresses}
 
 
+CAPTURE_FILE = f"{FILES}/{{capture_id}}"
+
 RULES: Rules = {
     **entity("/jobs/", create=MEMBERS, change=DATA_MANAGERS, delete=SUPERUSERS),
     ("GET", "/jobs/{item_id}/explain/"): Rule(EVERYBODY),
@@ -100,6 +105,8 @@ RULES: Rules = {
     ("POST", "/captures/{item_id}/unstar/"): Rule(MEMBERS),
     **managed("/events/", MANAGERS),
     **managed("/deployments/", MANAGERS),
+    ("POST", "/deployments/{item_id}/sync/"): Rule(DATA_MANAGERS),
+    ("POST", "/deployments/sync-all/"): Rule(DATA_MANAGERS, who_first=True),
     ("POST", "/deployments/{item_id}/regroup-sessions/"): Rule(MANAGERS, 202),
     **managed("/deployments/sites/", MANAGERS),
     **managed("/deployments/devices/", MANAGERS),
@@ -131,8 +138,10 @@ RULES: Rules = {
     ("GET", "/users/{item_id}/"): Rule(SUPERUSERS, hidden=None, denied=404),
     **open_to(EVERYBODY, ("GET", "/"), ("GET", "/status/summary/"), ("GET", "/schema/"), ("GET", "/docs/")),
     **open_to(EVERYBODY, ("GET", "/livez"), ("GET", "/readyz"), ("GET", "/version")),
+    # without a signature; with one it is for whoever has it, and who that is does not matter (test_files.py)
+    **open_to(EVERYBODY, ("GET", CAPTURE_FILE), ("HEAD", CAPTURE_FILE), done=403),
 }
-OUTSIDE = {"/livez", "/readyz", "/version"}
+OUTSIDE = {"/livez", "/readyz", "/version", CAPTURE_FILE}
 """What has no version in its address."""
 
 WORDS: dict[str, dict[str, Callers]] = {
@@ -195,6 +204,7 @@ class World:
     async def begin(self) -> "World":
         row = self.field.row
         self.project_id = await self.new_project()
+        self.source_id = await self.make("/storage/", "")
         self.station_id = await row("deployments", name="Station", project_id=self.project_id)
         self.set_id = await row("source_image_collections", name="Set", project_id=self.project_id)
         self.capture_id = await self.make("/captures/", "")
@@ -224,7 +234,6 @@ class World:
             "/events/",
             "/deployments/sites/",
             "/deployments/devices/",
-            "/storage/",
             "/exports/",
         ):
             await self.make(path, "")
@@ -285,7 +294,7 @@ class World:
                 "events",
                 {"deployment_id": self.station_id, "group_by": str(uuid4()), "start": "2024-06-01"},
             ),
-            "/deployments/": lambda: ("deployments", {"name": "Station"}),
+            "/deployments/": lambda: ("deployments", {"name": "Station", "data_source_id": self.source_id}),
             "/deployments/sites/": lambda: ("sites", {"name": "Site"}),
             "/deployments/devices/": lambda: ("devices", {"name": "Device"}),
             "/storage/": lambda: (
@@ -346,15 +355,18 @@ class World:
             if (method, path) == ("POST", "/projects/{project}/members/"):
                 body["email"] = f"{uuid4()}@example.org"
                 await self.field.row("users", email=body["email"])
-        address = path.replace("{item_id}", str(item_id)).replace("{project}", str(self.project_id))
+        ids = {"item_id": item_id, "project": self.project_id, "capture_id": self.capture_id}
+        address = path.format(**ids)
+        reads = method in ("GET", "HEAD")
+        of_project = "{item_id}" not in path and (reads or path.endswith("/sync-all/"))
         return await client.request(
             method,
             str(client.base_url).removesuffix("/").removesuffix(PREFIX) + address
             if path in OUTSIDE
             else address,
             headers=headers,
-            json=None if method == "GET" else body,
-            params={"project_id": self.project_id} if method == "GET" and "{item_id}" not in path else {},
+            json=None if reads else body,
+            params={"project_id": self.project_id} if of_project else {},
         )
 
 

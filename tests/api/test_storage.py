@@ -1,14 +1,17 @@
 """Testing a storage source, against a real S3 server (domain 3.6)."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from config import Settings
 from embedded.ports import free_port
 from storage.sources import Source
 from tests.field import Field
 from tests.storage.test_buckets import filled
+from tests.stores import folder_in
 
 
 async def saved(client: httpx2.AsyncClient, field: Field, source: Source, **more: Any) -> int:
@@ -106,3 +109,46 @@ async def test_an_expression_that_cannot_be_used_is_named(
 
     assert answer.status_code == 400
     assert list(answer.json()) == ["regex_filter"]
+
+
+async def test_a_folder_is_tested_like_a_bucket_and_where_it_lies_is_for_managers_only(
+    client: httpx2.AsyncClient, anonymous: httpx2.AsyncClient, field: Field, settings: Settings
+) -> None:
+    bucket = folder_in(Path(settings.storage_roots))
+    await bucket.put({"dep/notes.txt": b"x", "dep/20230801120000.jpg": b"x"})
+    storage_id = await saved(client, field, bucket.source)
+    [row] = await field.read("SELECT project_id FROM storage_sources")
+    station = {"name": "Station", "project_id": row["project_id"], "data_source_id": storage_id}
+    station_id = (await client.post("/deployments/", json={**station, "data_source_subdir": "dep"})).json()[
+        "id"
+    ]
+
+    found = (await client.post(f"/storage/{storage_id}/test/", json={"subdir": "dep"})).json()
+    seen = [(await anonymous.get(path)).text for path in ("/storage/", f"/deployments/{station_id}/")]
+
+    assert (found["prefix_exists"], found["first_file_found"]) == (True, "captures/dep/20230801120000.jpg")
+    assert found["full_uri"] == f"file:{bucket.source.bucket}/captures/dep/"
+    assert all(settings.storage_roots not in text for text in seen)
+    assert settings.storage_roots in (await client.get(f"/storage/{storage_id}/")).text
+
+
+@pytest.mark.parametrize(
+    ("endpoint_url", "bucket"), [("file:///etc", "."), ("file:///", "etc"), ("file:///%2e%2e", "etc")]
+)
+async def test_a_folder_that_is_not_allowed_is_not_saved(
+    client: httpx2.AsyncClient, field: Field, settings: Settings, endpoint_url: str, bucket: str
+) -> None:
+    allowed = folder_in(Path(settings.storage_roots))
+    body = {
+        "name": "Folder",
+        "bucket": bucket,
+        "endpoint_url": endpoint_url,
+        "project": await field.project(),
+    }
+    storage_id = await saved(client, field, allowed.source)
+
+    made = await client.post("/storage/", json=body)
+    changed = await client.patch(f"/storage/{storage_id}/", json={"bucket": "../.."})
+
+    refused = {"endpoint_url": ["The folder is not under a root that this server allows."]}
+    assert [(answer.status_code, answer.json()) for answer in (made, changed)] == [(400, refused)] * 2

@@ -37,8 +37,12 @@ async def test_no_more_is_read_than_is_needed() -> None:
     assert read == [0]
 
 
+# what begins as a picture of a kind that captures never are
+OTHER = b"DDS |\0\0\0" + bytes(120)
+
+
 @pytest.mark.parametrize(
-    "content", [b"", b"no picture", picture("jpeg")[:100], b"<svg></svg>", b"\xff" * 9000]
+    "content", [b"", b"no picture", picture("jpeg")[:100], b"<svg></svg>", b"\xff" * 9000, OTHER]
 )
 async def test_what_is_no_picture_or_is_damaged_has_no_size(content: bytes) -> None:
     assert await dimensions(in_chunks(content, 1000, [])) is None

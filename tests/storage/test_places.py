@@ -27,7 +27,7 @@ def test_the_uri_names_bucket_folder_and_expression() -> None:
         "s3://ami-test/demo/station-1/?regex=.%2A%5C.jpe%3Fg%24"
     )
     assert uri("https://s3.example.org", "ami-test", "") == "s3://ami-test/"
-    assert uri("file:///mnt/nas/", "captures", "demo") == "file:///mnt/nas/captures/demo/"
+    assert uri("file:///mnt/nas/", "captures", "demo") == "file:captures/demo/"
 
 
 @pytest.mark.parametrize("key", ["a.jpg", "A.JPEG", "20230801123000jpg", "x/y.tiff", "night.jpg/moth.png"])
