@@ -39,7 +39,7 @@ def uri(
     subdir: str | None = None,
     expression: str | None = None,
 ) -> str:
-    """`s3://bucket/prefix/subdir/?regex=…`, for people; `file:bucket/…` for a folder, without saying where that lies."""
+    """`s3://bucket/prefix/subdir/?regex=…`, for people; `file:bucket/…` for a folder, wherever that lies."""
     query = f"?regex={quote(expression, safe='')}" if expression else ""
     begin = "file:" if (endpoint_url or "").startswith(FOLDER) else "s3://"
     return f"{begin}{bucket}/{folder(prefix, subdir)}{query}"

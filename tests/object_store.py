@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,8 +23,14 @@ KEYS = {"moth": "moth-secret", "amistorage": "amistorage"}
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
+    """One server for the session; who wants to be alone takes a prefix."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as source:
+        yield source
+
+
+@contextmanager
+def s3_server(folder: Path) -> Iterator[Source]:
     """SeaweedFS with one bucket, as a source that reaches all of it; who puts an object into another makes that."""
-    folder = tmp_path_factory.mktemp("s3")
     identities = [
         {
             "name": access_key,

@@ -1,5 +1,6 @@
 """Compares what there is in the end with what was asked for: nothing lost, doubled, wrong or stuck."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from jobs import lines
 from jobs.status import FINAL, Status
 from tests.chaos import makers
 from tests.chaos.facts import Facts, JobFacts
+from tests.chaos.makers import Left
 from tests.chaos.plan import BY_CHANCE, Kind, Plan, Wish
 
 
@@ -100,6 +102,7 @@ class Audit:
             self._runs,
             self._stages,
             self._log,
+            self._errors,
             self._effect,
             self._effect_lines,
             self._executions,
@@ -147,34 +150,47 @@ class Audit:
                 yield Finding(flaw, wish.number, what)
             elif run == job.run and ended != [lines.changing_status(job.id, Status(job.status))]:
                 yield Finding(Flaw.WRONG, wish.number, f"job {job.id} is {job.status}, its log: {ended}")
-        errors = [line.message for line in job.lines if line.level not in ("INFO", "WARNING")]
+
+    def _errors(self, wish: Wish, job: JobFacts) -> Iterator[Finding]:
         cause = wish.work.cause
-        expected = [] if cause is None else [lines.failed(job.id, job.name, cause)]
-        if errors != expected:
-            yield Finding(Flaw.WRONG, wish.number, f"errors in the log of job {job.id}: {errors}")
+        wanted = wish.work.errors if cause is None else [lines.failed(job.id, job.name, cause)]
+        for run in {*range(1, job.run + 1), *(line.run for line in job.lines)}:
+            said, expected = Counter(_errors_of(job, run)), Counter(wanted if 1 <= run <= job.run else [])
+            # who was stopped has not come to all of them
+            if said - expected or (expected - said and job.status != Status.REVOKED):
+                wrong = [
+                    *(f"+ {each}" for each in said - expected),
+                    *(f"- {each}" for each in expected - said),
+                ]
+                yield Finding(Flaw.WRONG, wish.number, f"errors in the log of job {job.id}: {wrong[:5]}")
 
     def _effect(self, wish: Wish, job: JobFacts) -> Iterator[Finding]:
         if self.reference is None:
             return
         there, whole = self.facts.effects[wish.number], self.reference.effects[wish.number]
         before = self.facts.before[wish.number]
-        done = job.status == Status.SUCCESS
         if job.status == Status.REVOKED:
-            done = makers.of(wish.work).done(job.stages)
-        if there != (whole if done else before):
-            what = f"job {job.id} ({job.status}) has left {there}; without faults {whole}, before {before}"
-            yield Finding(Flaw.WRONG, wish.number, what)
+            left = Left(wish.work, job.stages, there, whole, before, _errors_of(job, job.run))
+            fits = makers.of(wish.work).may_leave(left)
+        else:
+            fits = there == (whole if job.status == Status.SUCCESS else before)
+        if not fits:
+            what = f"job {job.id} ({job.status}, {dict(job.stages)}) has left {there};"
+            yield Finding(Flaw.WRONG, wish.number, f"{what} without faults {whole}, before {before}")
 
     def _effect_lines(self, wish: Wish, job: JobFacts) -> Iterator[Finding]:
-        maker = makers.of(wish.work)
-        for run in range(1, job.run + 1):
-            effects = sum(maker.is_effect(line.message) for line in job.lines if line.run == run)
-            if effects > 1:
-                yield Finding(Flaw.DOUBLED, wish.number, f"{effects} effects in run {run} of job {job.id}")
-            elif job.status == Status.SUCCESS and not effects:
-                yield Finding(Flaw.LOST, wish.number, f"no effect in run {run} of job {job.id}")
-            elif job.status == Status.FAILURE and effects:
-                yield Finding(Flaw.WRONG, wish.number, f"an effect of job {job.id}, which failed")
+        for stage, mark in makers.of(wish.work).marks.items():
+            for run in range(1, job.run + 1):
+                said = sum(re.search(mark, line.message) is not None for line in job.lines if line.run == run)
+                # only the stages of the newest run are known; those before it ended as it did
+                done = run < job.run or job.stages.get(stage) == Status.SUCCESS
+                what = f"the effect of {stage} in run {run} of job {job.id} ({job.status})"
+                if said > 1:
+                    yield Finding(Flaw.DOUBLED, wish.number, f"{what} was made {said} times")
+                elif done and not said:
+                    yield Finding(Flaw.LOST, wish.number, f"{what} was not made")
+                elif said and not done:
+                    yield Finding(Flaw.WRONG, wish.number, f"{what} was made, though the stage is not done")
 
     def _executions(self, wish: Wish, job: JobFacts) -> Iterator[Finding]:
         for each in job.executions:
@@ -192,6 +208,10 @@ class Audit:
         completed = sum(each.status == "COMPLETED" for each in job.executions)
         if completed > job.run:
             yield Finding(Flaw.DOUBLED, wish.number, f"{completed} workflows of job {job.id} completed")
+
+
+def _errors_of(job: JobFacts, run: int) -> list[str]:
+    return [line.message for line in job.lines if line.run == run and line.level not in ("INFO", "WARNING")]
 
 
 def _final_lines(job: JobFacts) -> list[str]:

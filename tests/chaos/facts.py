@@ -170,12 +170,18 @@ async def jobs_end(field: Field, wanted: int, seconds: float) -> float:
     return time.monotonic() - began
 
 
+_ROWS = "sum(hashtextextended(t::text, 0)::numeric)"
 _PRINTS = {
-    "jobs": "sum(hashtextextended(t::text, 0)::numeric)",
-    "job_stages": "sum(hashtextextended(t::text, 0)::numeric)",
+    "jobs": _ROWS,
+    "job_stages": _ROWS,
     "job_logs": "max(t.id)",
-    "source_image_collections": "sum(hashtextextended(t::text, 0)::numeric)",
+    "source_image_collections": _ROWS,
     "source_image_collection_images": "sum(t.source_image_id)",
+    "deployments": _ROWS,
+    "storage_sources": _ROWS,
+    "events": _ROWS,
+    "source_images": _ROWS,
+    "sync_sightings": _ROWS,
 }
 
 

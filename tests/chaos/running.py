@@ -110,7 +110,7 @@ async def scene(plan: Plan, folder: Path, many: Mapping[str, int]) -> AsyncItera
         async with client_of(platform.apis, person.headers) as client:
             temporal = await connect(platform.settings)
             workload = Workload(plan, client, temporal, platform.settings.task_queue)
-            await workload.prepare(field)
+            await workload.prepare(field, Path(platform.settings.storage_roots))
             logger.info("%s: all jobs are made", folder.name)
             yield Scene(platform, field, client, temporal, workload)
 

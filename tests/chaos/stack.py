@@ -147,7 +147,11 @@ async def running(folder: Path, many: Mapping[str, int]) -> AsyncIterator[Platfo
         await asyncio.to_thread(schema.create_database, url)
         await asyncio.to_thread(schema.migrate, url)
         settings = Settings(
-            data_dir=folder, database_url=url, temporal_address=servers.temporal.address, task_queue="chaos"
+            data_dir=folder,
+            database_url=url,
+            temporal_address=servers.temporal.address,
+            task_queue="chaos",
+            storage_roots=str(folder / "stores"),
         )
         platform = Platform(settings, [], {"postgres": [postgres], "temporal": [temporal]}, {})
         for name, begin in (("api", _api), ("worker", _worker)):

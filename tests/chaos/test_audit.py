@@ -12,17 +12,22 @@ from tests.chaos import report
 from tests.chaos.audit import Audit, Finding, Flaw, ends
 from tests.chaos.client import Figures
 from tests.chaos.facts import Execution, Facts, JobFacts, LogLine
-from tests.chaos.makers import Populate
+from tests.chaos.makers import Populate, Sync
 from tests.chaos.plan import Kind, Plan, Wish, make
 from tests.chaos.workload import Notes, workflow_id
+from workflows.registry import JOB_TYPES
 
 PLAN = make(11, 30)
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 EFFECTS = {
-    "populate_captures_collection": "Added 7 captures to source image collection #1 Set",
-    "regroup_events": "Deployment #1 Station now has 2 events after regrouping.",
+    "populate_captures_collection": ["Added 7 captures to source image collection #1 Set"],
+    "regroup_events": ["Deployment #1 Station now has 2 events after regrouping."],
+    "data_storage_sync": [
+        "Finished syncing captures for deployment #1 Station",
+        "Deployment #1 Station now has 2 events after sync regroup.",
+    ],
 }
-"""What the effect of a job of each type logs."""
+"""What the effects of a job of each type log."""
 CLOSED = {Status.SUCCESS: "COMPLETED", Status.FAILURE: "FAILED", Status.REVOKED: "CANCELED"}
 
 
@@ -42,7 +47,8 @@ def log(wish: Wish, status: Status) -> list[LogLine]:
             ("INFO", f"Changing status of job {job_id} to STARTED"),
         ]
         if status is Status.SUCCESS:
-            told.append(("INFO", EFFECTS[wish.work.job_type]))
+            told += [("ERROR", error) for error in wish.work.errors]
+            told += [("INFO", line) for line in EFFECTS[wish.work.job_type]]
         if wish.work.cause is not None:
             told.append(("ERROR", lines.failed(job_id, wish.name, wish.work.cause)))
         told.append(("INFO", lines.changing_status(job_id, status)))
@@ -51,6 +57,12 @@ def log(wish: Wish, status: Status) -> list[LogLine]:
             for place, (level, message) in enumerate(told)
         ]
     return said
+
+
+def stages_of(wish: Wish, status: Status) -> dict[str, str]:
+    """States of the stages of a job that ended so: if it was not well, in its first one."""
+    first, *others = (stage.key for stage in JOB_TYPES[wish.work.job_type].stages)
+    return {first: status, **dict.fromkeys(others, status if status is Status.SUCCESS else Status.CREATED)}
 
 
 def job_of(wish: Wish) -> JobFacts:
@@ -69,7 +81,7 @@ def job_of(wish: Wish) -> JobFacts:
         finished=True,
         workflow_id=workflow_id(wish) if wish.kind is Kind.PROGRAM else f"job-{wish.number}",
         workflow_run_id=executions[-1].run_id,
-        stages={wish.work.job_type: status},
+        stages=stages_of(wish, status),
         lines=log(wish, status),
         over_rest=status,
         executions=executions,
@@ -87,8 +99,8 @@ def facts_of(plan: Plan) -> Facts:
 REFERENCE = replace(facts_of(PLAN), effects={wish.number: "whole" for wish in PLAN.wishes})
 
 
-def wish_of(kind: Kind) -> Wish:
-    return next(wish for wish in PLAN.wishes if wish.kind is kind and wish.work.job_type == Populate.key)
+def wish_of(kind: Kind, job_type: str = Populate.key) -> Wish:
+    return next(wish for wish in PLAN.wishes if wish.kind is kind and wish.work.job_type == job_type)
 
 
 def audit(facts: Facts) -> list[Finding]:
@@ -98,9 +110,9 @@ def audit(facts: Facts) -> list[Finding]:
 Change = Callable[[JobFacts], JobFacts]
 
 
-def tampered(kind: Kind, change: Change) -> Facts:
+def tampered(kind: Kind, change: Change, job_type: str = Populate.key) -> Facts:
     """All is well but for one job of that kind."""
-    number = wish_of(kind).number
+    number = wish_of(kind, job_type).number
     facts = facts_of(PLAN)
     facts.jobs = [change(job) if job.id == number else job for job in facts.jobs]
     return facts
@@ -222,12 +234,54 @@ def test_an_effect_of_a_job_that_had_to_leave_everything_as_it_was_is_found(kind
 
 
 def test_a_cancelled_job_whose_stage_was_done_must_show_the_whole_effect() -> None:
-    facts = tampered(Kind.CANCELLED_SOMETIME, set_to(stages={Populate.key: "SUCCESS"}))
     number = wish_of(Kind.CANCELLED_SOMETIME).number
+
+    def done(job: JobFacts) -> JobFacts:
+        line = replace(job.lines[-1], message=EFFECTS[Populate.key][0])
+        return replace(job, stages={Populate.key: "SUCCESS"}, lines=[*job.lines, line])
+
+    facts = tampered(Kind.CANCELLED_SOMETIME, done)
     assert flaws(facts) == {(Flaw.WRONG, number)}
 
     facts.effects[number] = "whole"
     assert audit(facts) == []
+
+
+def test_a_cancelled_job_whose_stage_was_done_must_have_said_so() -> None:
+    facts = tampered(Kind.CANCELLED_SOMETIME, set_to(stages={Populate.key: "SUCCESS"}))
+    number = wish_of(Kind.CANCELLED_SOMETIME).number
+    facts.effects[number] = "whole"
+
+    assert flaws(facts) == {(Flaw.LOST, number)}
+
+
+SYNC_FLAWS: dict[str, tuple[Kind, Change, Flaw]] = {
+    "a listing that was ended twice": (Kind.PLAIN, again("Finished syncing"), Flaw.DOUBLED),
+    "a grouping that was made twice": (Kind.RETRIED, again("Deployment #1"), Flaw.DOUBLED),
+    "a listing that was not ended": (Kind.RETRIED, without("Finished syncing"), Flaw.LOST),
+    "a grouping that was not made": (Kind.PLAIN, without("Deployment #1"), Flaw.LOST),
+    "a bad file that is named twice": (Kind.PLAIN, again("No timestamp"), Flaw.WRONG),
+    "a bad file that is not named": (Kind.DELAYED, without("No timestamp"), Flaw.WRONG),
+    "a last stage that was left out": (
+        Kind.PROGRAM,
+        lambda job: replace(job, stages={**job.stages, "measure_captures": "CREATED"}),
+        Flaw.WRONG,
+    ),
+}
+
+
+@pytest.mark.parametrize("flaw", SYNC_FLAWS)
+def test_each_flaw_of_a_job_with_several_effects_is_found(flaw: str) -> None:
+    kind, change, expected = SYNC_FLAWS[flaw]
+
+    assert flaws(tampered(kind, change, Sync.key)) == {(expected, wish_of(kind, Sync.key).number)}
+
+
+def test_an_error_of_a_run_that_never_was_is_found() -> None:
+    def more(job: JobFacts) -> JobFacts:
+        return replace(job, lines=[*job.lines, replace(job.lines[-1], run=0, level="ERROR", message="Oh")])
+
+    assert flaws(tampered(Kind.PLAIN, more)) == {(Flaw.WRONG, wish_of(Kind.PLAIN).number)}
 
 
 def test_a_job_cancelled_before_any_worker_had_it_needs_no_workflow() -> None:

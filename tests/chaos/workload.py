@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from temporalio.client import Client as Temporal
@@ -63,11 +64,11 @@ class Workload:
             Kind.PROBE: self._probe,
         }
 
-    async def prepare(self, field: Field) -> None:
+    async def prepare(self, field: Field, folder: Path) -> None:
         """Make what the jobs need, and the jobs themselves, in the order of the plan: so all have the same ids."""
         for key, maker in makers.MAKERS.items():
             wishes = [wish for wish in self.plan.wishes if wish.work.job_type == key]
-            prepared = await maker.prepare(field, [wish.work for wish in wishes])
+            prepared = await maker.prepare(field, folder, [wish.work for wish in wishes])
             self.fields |= {wish.number: given for wish, given in zip(wishes, prepared, strict=True)}
         for wish in self.plan.wishes:
             if wish.kind not in BY_CHANCE:
