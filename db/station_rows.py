@@ -35,8 +35,12 @@ STATIONS = Listing(
     LEFT JOIN LATERAL (
         SELECT jsonb_agg(to_jsonb(i) ORDER BY i.size DESC NULLS LAST, i.id) AS captures
         FROM (
-            SELECT id, path, public_base_url, width, height, timestamp, size, project_id, stored.source
-            FROM source_images WHERE deployment_id = t.id ORDER BY size DESC NULLS LAST, id LIMIT 10
+            -- the largest of the newest: those of all would be looked for among a million
+            SELECT newest.*, stored.source FROM (
+                SELECT id, path, public_base_url, width, height, timestamp, size, project_id
+                FROM source_images WHERE deployment_id = t.id ORDER BY timestamp DESC, id DESC LIMIT 1000
+            ) newest
+            ORDER BY size DESC NULLS LAST, id LIMIT 10
         ) i
     ) examples ON true
     LEFT JOIN LATERAL (

@@ -1,6 +1,7 @@
 """Stations, sites, devices and storage over HTTP: what is taken, what is refused, what is never said (domain 1.2)."""
 
 import logging
+from datetime import datetime
 from typing import Any
 
 import httpx2
@@ -351,3 +352,16 @@ async def test_a_storage_counts_what_its_stations_have(client: httpx2.AsyncClien
     assert body["deployments_count"] == 2
     assert (body["total_files_indexed"], body["total_captures_indexed"]) == (2, 2)
     assert (body["total_size_indexed"], body["total_size_indexed_display"]) == (1024, "1.0\xa0KB")
+
+
+async def test_the_examples_of_a_station_are_its_largest_captures(
+    client: httpx2.AsyncClient, field: Field
+) -> None:
+    project_id = await field.project()
+    station_id = await field.station(project_id)
+    times = [datetime(2024, 6, 1, 20, minute) for minute in range(12)]  # noqa: DTZ001 - clock of the station
+    ids = await field.captures(project_id, station_id, [*times, None], sizes=[*range(100, 112), 5])
+
+    examples = (await client.get(f"/deployments/{station_id}/")).json()["example_captures"]
+
+    assert [each["id"] for each in examples] == ids[11:1:-1]
