@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -110,7 +111,9 @@ def _signed_url(source: Source, key: str, _day: int) -> str | None:
     except StorageError:
         return None
     except (BaseError, TypeError, ValueError):
-        return odd_keys.signed_url(source, key, SIGNED_FOR)
+        with suppress(StorageError):
+            return odd_keys.signed_url(source, key, SIGNED_FOR)
+        return None
 
 
 @lru_cache(maxsize=500)

@@ -39,8 +39,9 @@ async def chunks(source: Source, key: str) -> AsyncGenerator[bytes, None]:
     """An object from its beginning. Raises StorageError."""
     body = await asyncio.to_thread(_body, source, key)
     try:
-        while chunk := await asyncio.to_thread(body.read, CHUNK):
-            yield chunk
+        with _as_known():
+            while chunk := await asyncio.to_thread(body.read, CHUNK):
+                yield chunk
     finally:
         body.close()
 
@@ -51,14 +52,15 @@ def _body(source: Source, key: str) -> Any:
 
 
 def signed_url(source: Source, key: str, good_for: timedelta) -> str:
-    """Where such an object can be fetched without keys."""
-    return str(
-        _client(source).generate_presigned_url(
-            "get_object",
-            Params={"Bucket": source.bucket, "Key": key},
-            ExpiresIn=int(good_for.total_seconds()),
+    """Where such an object can be fetched without keys. Raises StorageError."""
+    with _as_known():
+        return str(
+            _client(source).generate_presigned_url(
+                "get_object",
+                Params={"Bucket": source.bucket, "Key": key},
+                ExpiresIn=int(good_for.total_seconds()),
+            )
         )
-    )
 
 
 @lru_cache(maxsize=100)
@@ -86,7 +88,13 @@ def _client(source: Source) -> Any:
 @contextmanager
 def _as_known() -> Iterator[None]:
     """Let the library's errors leave as ours."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        ConnectionError,  # noqa: A004 - theirs, of everything on the way to the store
+        HTTPClientError,
+        IncompleteReadError,
+    )
 
     try:
         yield
@@ -98,8 +106,13 @@ def _as_known() -> Iterator[None]:
         if code in _REFUSED:
             code, words = "InvalidCredentials", f"The store refuses the keys: {words}"
         raise StorageError(code, words, passing=passing) from error
-    except BotoCoreError as error:
+    except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
         raise StorageError(type(error).__name__, str(error), passing=True) from error
+    except BotoCoreError as error:
+        # what is said of the source does not fit
+        raise StorageError(type(error).__name__, " ".join(str(error).split()), passing=False) from error
+    except ValueError as error:
+        raise StorageError("InvalidEndpoint", str(error), passing=False) from error
 
 
 def _stored(each: dict[str, Any]) -> StoredObject:

@@ -8,7 +8,8 @@ from typing import Any
 Path = str
 """Where answers differ, such as `results[].jobs.length`; items of lists share a path.
 
-A line that only one of two logs has is named: `logs.stdout + INFO Finished`, or `-` for one that is only recorded.
+A line that only one of two logs has is named: `logs.stdout + INFO Finished`, or `-` for one that is only recorded. So
+is a stage or a figure: `progress.stages + delay`.
 """
 
 HEADERS = ("allow", "content-type", "vary", "www-authenticate")
@@ -89,9 +90,19 @@ def _of_lists(recorded: list[Any], answered: list[Any], path: Path, key: str) ->
         yield from _lines(recorded, answered, path, in_order=key != "user_permissions")
         return
     if len(recorded) != len(answered):
-        yield f"{path}.length"
+        yield from _more_or_less(recorded, answered, path)
     for one, other in zip(recorded, answered, strict=False):
         yield from differences(one, other, f"{path}[]", key)
+
+
+def _more_or_less(recorded: list[Any], answered: list[Any], path: Path) -> Iterator[Path]:
+    """How lists of different lengths differ: by the keys of stages and figures, which are what they are known by."""
+    if any(not isinstance(each, dict) or "key" not in each for each in (*recorded, *answered)):
+        yield f"{path}.length"
+        return
+    wanted, found = ([each["key"] for each in items] for items in (recorded, answered))
+    yield from (f"{path} - {key}" for key in wanted if key not in found)
+    yield from (f"{path} + {key}" for key in found if key not in wanted)
 
 
 def _lines(recorded: list[str], answered: list[str], path: Path, *, in_order: bool) -> Iterator[Path]:

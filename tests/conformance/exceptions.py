@@ -74,11 +74,16 @@ _FAILED_LOG = (
     "logs.stdout + INFO Changing status of job 21 to FAILURE",
 )
 _NO_SOURCE = 'Job #3 "Sync nothing" failed: Deployment No source has no data source configured'
+_MORE = (
+    "progress.stages + measure_captures",
+    *(f"progress.stages[].params + {each}" for each in ("added", "changed", "missing")),
+    *(f"progress.stages[].params + {each}" for each in ("files_listed", "pages", "files_per_second")),
+)
 _MEASURED = "pictures are measured in a stage of their own"
 _SYNCED = Intended(
     f"a sync tells what it added, changed and missed; {_MEASURED}; that captures are synced is said once",
     (
-        *("progress.stages.length", "progress.stages[].params.length"),
+        *_MORE,
         "logs.stdout - INFO Syncing captures for deployment #4 Golden station-1",
     ),
 )
@@ -150,7 +155,8 @@ INTENDED: dict[str, Intended] = {
     "job_detail_regroup_events_failed": Intended(
         "a run has its stages and the time of its start once it is taken up; an error is logged once",
         (
-            *("started_at", "duration", "progress.stages.length"),
+            *("started_at", "duration"),
+            *("progress.stages + regroup_events", "progress.stages + measure_captures"),
             f"logs.stderr - {_NO_STATION}",
             f"logs.stdout - ERROR {_NO_STATION}",
             "logs.stdout + INFO Changing status of job 9 to STARTED",
@@ -170,13 +176,13 @@ INTENDED: dict[str, Intended] = {
     "job_detail_data_storage_sync_failed_nosource": Intended(
         f"an error is logged once, and the stage that failed says so; it tells more; {_MEASURED}",
         (
-            *("progress.stages.length", "progress.stages[].params.length", "progress.stages[].status"),
+            *(*_MORE, "progress.stages[].status"),
             f"logs.stderr - {_NO_SOURCE}",
             f"logs.stdout - ERROR {_NO_SOURCE}",
             "logs.stdout + INFO Changing status of job 3 to FAILURE",
         ),
     ),
-    "job_detail_regroup_events": Intended(_MEASURED, ("progress.stages.length",)),
+    "job_detail_regroup_events": Intended(_MEASURED, ("progress.stages + measure_captures",)),
     "jobs_retry_failed": Intended("an error is logged once, and names the field", _FAILED_LOG),
     "jobs_run_again": Intended(
         "a run begins at nothing, and says so at once",

@@ -110,3 +110,20 @@ async def test_an_object_that_is_gone_is_said_to_be(fake: FakeS3) -> None:
         [chunk async for chunk in buckets.chunks(fake.source(), "dep//nowhere.jpg")]
 
     assert (caught.value.code, caught.value.passing) == ("NoSuchKey", False)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"endpoint_url": "http://a..b"}, {"bucket": "b:c"}, {"region": "r!x"}, {"secret_key": ""}],
+    ids=lambda wrong: next(iter(wrong)),
+)
+async def test_what_cannot_be_a_source_is_said_and_is_not_tried_again(
+    fake: FakeS3, wrong: dict[str, str]
+) -> None:
+    source = replace(fake.source("dep//.."), **wrong)
+
+    for reading in (pages(source), buckets.chunks(source, KEYS[1])):
+        with pytest.raises(StorageError) as caught:
+            await anext(reading)
+        assert not caught.value.passing
+    assert signed_url(source, "a//b.jpg") is None
