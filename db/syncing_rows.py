@@ -64,7 +64,10 @@ def array(values: Iterable[Any]) -> str:
     return f"{{{orjson.dumps(list(values))[1:-1].decode()}}}"
 
 
-_COMPARE = """
+# hidden from the planner: a station that statistics do not know yet would look as if it had next to nothing, any index
+# of stations would do then, and the whole station would be read for each object
+_STATION = "(SELECT CAST(%(station_id)s AS bigint))"
+_COMPARE = f"""
 WITH given AS MATERIALIZED (
     SELECT g.n, i.id,
            (i.size, i.last_modified, i.checksum) IS DISTINCT FROM (g.size, g.last_modified, g.checksum) AS differs
@@ -72,15 +75,15 @@ WITH given AS MATERIALIZED (
                 CAST(%(checksums)s AS text[])) WITH ORDINALITY AS g (path, size, last_modified, checksum, n)
     LEFT JOIN LATERAL (
         SELECT id, size, last_modified, checksum FROM source_images
-        WHERE deployment_id = %(station_id)s AND path = g.path
+        WHERE deployment_id = {_STATION} AND path = g.path
         OFFSET 0
     ) i ON true
 ), seen AS (
     INSERT INTO sync_sightings (job_id, capture_ids)
     SELECT %(job_id)s, array_agg(id) FROM given WHERE id IS NOT NULL HAVING count(*) > 0
 )
-SELECT coalesce(array_agg(n - 1) FILTER (WHERE id IS NULL), '{}') AS absent,
-       coalesce(array_agg(n - 1) FILTER (WHERE id IS NOT NULL AND differs), '{}') AS different
+SELECT coalesce(array_agg(n - 1) FILTER (WHERE id IS NULL), '{{}}') AS absent,
+       coalesce(array_agg(n - 1) FILTER (WHERE id IS NOT NULL AND differs), '{{}}') AS different
 FROM given
 """
 
