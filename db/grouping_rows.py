@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from db import session_rows, station_rows
 from db.connections import Connection, every, one, value
+from db.station_rows import STATION
 from monitoring.grouping import LONGEST
 
 # ends with its transaction, so no crash leaves it behind; two stations of one hash only wait for each other
@@ -27,10 +28,10 @@ async def is_free(db: Connection, station_id: int) -> bool:
 
 
 # the gaps do not depend on where groups begin, so one pass finds them; only what lasts longer than a day is walked on
-_STARTS = """
+_STARTS = f"""
 WITH RECURSIVE times AS (
     SELECT timestamp AS at, count(*) AS captures FROM source_images
-    WHERE deployment_id = %(station_id)s AND timestamp IS NOT NULL GROUP BY timestamp
+    WHERE deployment_id = {STATION} AND timestamp IS NOT NULL GROUP BY timestamp
 ), walked AS (
     SELECT at, captures, at - lag(at) OVER (ORDER BY at) AS since FROM times
 ), found AS MATERIALIZED (
@@ -44,72 +45,72 @@ WITH RECURSIVE times AS (
     UNION ALL
     SELECT next.at, starts.until FROM starts CROSS JOIN LATERAL (
         SELECT i.timestamp AS at FROM source_images i
-        WHERE i.deployment_id = %(station_id)s
+        WHERE i.deployment_id = {STATION}
           AND i.timestamp > starts.at + CAST(%(longest)s AS interval) AND i.timestamp < starts.until
         ORDER BY i.timestamp LIMIT 1
     ) next
 )
 SELECT (SELECT shared FROM found) AS shared, array(SELECT at FROM starts ORDER BY at) AS starts
 """
-_OWNERS = """
+_OWNERS = f"""
 SELECT DISTINCT event_id AS id FROM source_images
-WHERE deployment_id = %(station_id)s AND timestamp IS NOT NULL AND event_id IS NOT NULL
+WHERE deployment_id = {STATION} AND timestamp IS NOT NULL AND event_id IS NOT NULL
 """
 # sessions of the same date keep their row, and with it their id
-_MAKE = """
+_MAKE = f"""
 INSERT INTO events (project_id, deployment_id, group_by, start, "end")
 SELECT d.project_id, d.id, night.day, night.first, night.first
 FROM deployments d CROSS JOIN (
     SELECT to_char(at, 'YYYY-MM-DD') AS day, min(at) AS first
     FROM unnest(CAST(%(starts)s AS timestamp[])) AS at GROUP BY 1
 ) night
-WHERE d.id = %(station_id)s ORDER BY night.day
+WHERE d.id = {STATION} ORDER BY night.day
 ON CONFLICT (deployment_id, group_by) DO NOTHING
 RETURNING id
 """
-_BOUNDS = """
+_BOUNDS = f"""
 SELECT s.at AS first, coalesce(lead(s.at) OVER (ORDER BY s.at), 'infinity') AS until, e.id AS event_id
 FROM unnest(CAST(%(starts)s AS timestamp[])) AS s (at)
-JOIN events e ON e.deployment_id = %(station_id)s AND e.group_by = to_char(s.at, 'YYYY-MM-DD')
+JOIN events e ON e.deployment_id = {STATION} AND e.group_by = to_char(s.at, 'YYYY-MM-DD')
 """
 _ASSIGN = f"""
 WITH bounds AS MATERIALIZED ({_BOUNDS})
 UPDATE source_images i SET event_id = bounds.event_id FROM bounds
-WHERE i.deployment_id = %(station_id)s AND i.timestamp >= bounds.first AND i.timestamp < bounds.until
+WHERE i.deployment_id = {STATION} AND i.timestamp >= bounds.first AND i.timestamp < bounds.until
   AND i.event_id IS DISTINCT FROM bounds.event_id
 """
 _GROUPED = f"SELECT DISTINCT event_id AS id FROM ({_BOUNDS}) bounds"
-_ADOPT = """
+_ADOPT = f"""
 UPDATE events e SET project_id = d.project_id FROM deployments d
-WHERE d.id = %(station_id)s AND e.deployment_id = d.id AND e.project_id IS NULL
+WHERE d.id = {STATION} AND e.deployment_id = d.id AND e.project_id IS NULL
 """
-_REALIGN = """
+_REALIGN = f"""
 WITH first AS (
     SELECT DISTINCT ON (o.id) o.id, i.event_id
     FROM occurrences o
     JOIN detections x ON x.occurrence_id = o.id
     JOIN source_images i ON i.id = x.source_image_id
-    WHERE o.deployment_id = %(station_id)s
+    WHERE o.deployment_id = {STATION}
     ORDER BY o.id, i.timestamp, i.id, x.id
 )
 UPDATE occurrences o SET event_id = first.event_id, updated_at = now() FROM first
 WHERE o.id = first.id AND o.event_id IS DISTINCT FROM first.event_id
 """
-_REMOVE_EMPTY = """
+_REMOVE_EMPTY = f"""
 DELETE FROM events e
-WHERE e.deployment_id = %(station_id)s
+WHERE e.deployment_id = {STATION}
   AND NOT EXISTS (SELECT 1 FROM source_images i WHERE i.event_id = e.id)
   AND NOT EXISTS (SELECT 1 FROM occurrences o WHERE o.event_id = e.id)
 """
-_COUNT = """
+_COUNT = f"""
 SELECT count(*) FILTER (WHERE event_id IS NOT NULL AND timestamp IS NOT NULL) AS grouped,
        count(*) FILTER (WHERE event_id IS NULL AND timestamp IS NOT NULL) AS ungrouped,
        count(*) FILTER (WHERE timestamp IS NULL) AS undated,
-       (SELECT count(*) FROM events WHERE deployment_id = %(station_id)s) AS sessions
-FROM source_images WHERE deployment_id = %(station_id)s
+       (SELECT count(*) FROM events WHERE deployment_id = {STATION}) AS sessions
+FROM source_images WHERE deployment_id = {STATION}
 """
 _GROUPED_NOW = "UPDATE deployments SET grouped_at = now() WHERE id = %(station_id)s"
-_NEEDED = """
+_NEEDED = f"""
 SELECT coalesce(bool_or(i.event_id IS NULL AND i.timestamp IS NOT NULL), false)
        OR coalesce(bool_or(i.updated_at > d.grouped_at), false)
        OR coalesce(bool_or(e.deployment_id IS DISTINCT FROM d.id AND e.id IS NOT NULL), false)
@@ -117,7 +118,7 @@ SELECT coalesce(bool_or(i.event_id IS NULL AND i.timestamp IS NOT NULL), false)
 FROM deployments d
 LEFT JOIN source_images i ON i.deployment_id = d.id
 LEFT JOIN events e ON e.id = i.event_id
-WHERE d.id = %(station_id)s GROUP BY d.id
+WHERE d.id = {STATION} GROUP BY d.id
 """
 
 

@@ -8,6 +8,13 @@ from db.connections import Connection, Row, every, one
 from db.listing import VISIBLE_PROJECTS, Listing, Viewer, jobs_of, times
 from jobs.errors import StationNotFound
 
+STATION = "(SELECT CAST(%(station_id)s AS bigint))"
+"""A station in a statement over its captures, hidden from the planner.
+
+One that statistics do not know yet, since it is just being synced, would look as if it had next to nothing: any plan
+would do then, such as reading through all of its captures for each one of them.
+"""
+
 _COLUMNS = f"""
     t.id, t.name, t.description, t.image, t.latitude, t.longitude, t.events_count, t.captures_count,
     t.first_capture_timestamp, t.last_capture_timestamp, {times("created_at", "updated_at")},

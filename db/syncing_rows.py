@@ -9,6 +9,7 @@ import orjson
 
 from db import station_rows
 from db.connections import Connection, Row, one
+from db.station_rows import STATION
 
 # a key of its own beside that of grouping: syncing a station does not keep it from being grouped
 _LOCK = (
@@ -64,9 +65,6 @@ def array(values: Iterable[Any]) -> str:
     return f"{{{orjson.dumps(list(values))[1:-1].decode()}}}"
 
 
-# hidden from the planner: a station that statistics do not know yet would look as if it had next to nothing, any index
-# of stations would do then, and the whole station would be read for each object
-_STATION = "(SELECT CAST(%(station_id)s AS bigint))"
 _COMPARE = f"""
 WITH given AS MATERIALIZED (
     SELECT g.n, i.id,
@@ -75,7 +73,7 @@ WITH given AS MATERIALIZED (
                 CAST(%(checksums)s AS text[])) WITH ORDINALITY AS g (path, size, last_modified, checksum, n)
     LEFT JOIN LATERAL (
         SELECT id, size, last_modified, checksum FROM source_images
-        WHERE deployment_id = {_STATION} AND path = g.path
+        WHERE deployment_id = {STATION} AND path = g.path
         OFFSET 0
     ) i ON true
 ), seen AS (
