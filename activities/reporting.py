@@ -272,13 +272,18 @@ def for_temporal(*, patient: bool = False) -> Iterator[None]:
     except Exception as error:
         name, reason = type(error).__name__, first_line(error)
         if isinstance(error, TRANSIENT):
-            # without what lies behind it, whose texts may be long: of more than 4 KB Temporal keeps nothing to show
             again_after = getattr(error, "again_after", None)
-            raise ApplicationError(reason, type=name, next_retry_delay=again_after) from None
+            raise ApplicationError(reason, type=name, next_retry_delay=again_after) from _alone(error)
         if isinstance(error, FINAL):
-            raise ApplicationError(reason, type=name, non_retryable=True) from None
+            raise ApplicationError(reason, type=name, non_retryable=True) from _alone(error)
         given_up = not patient and activity.info().attempt >= ATTEMPTS_AT_THE_UNEXPECTED
         raise ApplicationError(f"{name}: {reason}", type=name, non_retryable=given_up) from error
+
+
+def _alone(error: Exception) -> Exception:
+    """An error that is known, without what led to it: of a failure of more than 4 KB Temporal keeps nothing to show."""
+    error.__cause__, error.__suppress_context__ = None, True
+    return error.with_traceback(None)
 
 
 async def _started(resources: Resources, stage: Stage[Any, Any], payload: RunPayload) -> StageReporter:

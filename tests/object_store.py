@@ -5,7 +5,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import httpx2
@@ -43,6 +42,7 @@ def s3_server(folder: Path) -> Iterator[Source]:
     ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
     command = [
         str(Path(sys.executable).parent / "weed"),
+        f"-logdir={folder}",
         "server",
         f"-ip={LOOPBACK}",
         f"-ip.bind={LOOPBACK}",
@@ -51,6 +51,8 @@ def s3_server(folder: Path) -> Iterator[Source]:
         "-s3",
         f"-s3.config={folder / 's3.json'}",
         "-master.volumeSizeLimitMB=64",
+        # each bucket takes several; with the eight that are usual a second bucket may find none left
+        "-volume.max=200",
         *(f"-{name}.port={port}" for name, port in ports.items()),
         *(f"-{name}.port.grpc={free_port()}" for name in ports),
         # what it serves besides, on ports of its own choice
@@ -66,7 +68,7 @@ def s3_server(folder: Path) -> Iterator[Source]:
     def takes_objects() -> bool:
         try:
             httpx2.get(source.endpoint_url or "", timeout=1)
-            obstore.put(store_of(replace(source, bucket="moths")), "ready.txt", b"ready")
+            obstore.put(store_of(source), "ready.txt", b"ready")
         except (httpx2.HTTPError, obstore.exceptions.BaseError):
             return False
         return True
