@@ -12,7 +12,7 @@ from activities.reporting import WAITS_FOR, StageReporter, implements, reporting
 from activities.resources import Resources
 from db import syncing_rows
 from db.connections import Connection, Row
-from db.syncing_rows import Columns
+from db.syncing_rows import Columns, Standing
 from jobs.errors import (
     InvalidSource,
     MissingSource,
@@ -166,6 +166,8 @@ class Listing:
         self.report = report
         self.place = place
         self.began = self.told = time.monotonic()
+        self.on_new_ground = True
+        """Whether no object so far was a capture already: the first sync of a station."""
         self.listed_before: int = report.stage.param("Files listed").value or 0
 
     @property
@@ -185,13 +187,13 @@ class Listing:
 
     async def _write(self, batch: Batch) -> None:
         """One transaction: captures, figures, words and cursor."""
-        report, station_id = self.report, self.place.station["id"]
+        report = self.report
         pictures = [each for each in batch.objects if is_picture(each.key)]
         async with report.effect() as db:
             for reason in batch.unreadable:
                 self._bad(f"Cannot read folder {reason}")
             pictures = [each for each in pictures if self._has_good_key(each)]
-            standing = await syncing_rows.compare(db, report.job_id, station_id, _columns(pictures))
+            standing = await self._standing(db, _columns(pictures))
             absent, different = set(standing.absent), set(standing.different)
             wanted = self._wanted(pictures)
             fresh, taken = self._dated([pictures[at] for at in wanted if at in absent])
@@ -209,6 +211,14 @@ class Listing:
             self._measure()
             if batch.objects:
                 report.cursor = {**self._cursor, "after": _to_text(batch.objects[-1].key)}
+
+    async def _standing(self, db: Connection, objects: Columns) -> Standing:
+        """Which objects are captures already; where none is for miles around, none is looked up."""
+        job_id, station_id = self.report.job_id, self.place.station["id"]
+        if self.on_new_ground and not await syncing_rows.any_between(db, station_id, objects.paths):
+            return Standing(range(len(objects.paths)), ())
+        self.on_new_ground = False
+        return await syncing_rows.compare(db, job_id, station_id, objects)
 
     def _wanted(self, pictures: Sequence[StoredObject]) -> list[int]:
         """The places of those that are captures: in the contract's order, ending, expression, size (domain 3.3)."""

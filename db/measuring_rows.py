@@ -19,11 +19,12 @@ FROM half_known CROSS JOIN LATERAL (
 ) measured
 ORDER BY half_known.id
 """
+# by their session alone: with the station, too, the planner may walk through all of the station's captures instead
 _UNKNOWN = """
 SELECT e.id AS session_id, first.path
 FROM events e CROSS JOIN LATERAL (
     SELECT path FROM source_images
-    WHERE event_id = e.id AND deployment_id = e.deployment_id AND width IS NULL AND height IS NULL
+    WHERE event_id = e.id AND width IS NULL AND height IS NULL
     ORDER BY timestamp, id LIMIT 1
 ) first
 WHERE e.deployment_id = %(station_id)s AND e.id > %(after)s

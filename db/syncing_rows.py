@@ -86,6 +86,25 @@ FROM given
 """
 
 
+# first and last as the index of paths has it, whatever the order of the store is
+_ANY_BETWEEN = f"""
+WITH bounds AS MATERIALIZED (
+    SELECT min(path) AS first, max(path) AS last FROM unnest(CAST(%(paths)s AS text[])) AS path
+)
+SELECT EXISTS (
+    SELECT FROM source_images
+    WHERE deployment_id = {STATION} AND path >= (SELECT first FROM bounds) AND path <= (SELECT last FROM bounds)
+) AS found
+"""
+
+
+async def any_between(db: Connection, station_id: int, paths: Sequence[str]) -> bool:
+    """Whether the station has a capture anywhere between the first and the last of some paths."""
+    values = {"station_id": station_id, "paths": array(paths)}
+    row = await (await db.execute(_ANY_BETWEEN, values, prepare=False)).fetchone()
+    return row is not None and bool(row["found"])
+
+
 @dataclass(frozen=True)
 class Standing:
     """Which of some objects, by their places, are no captures yet, and which have changed since they became one."""

@@ -22,6 +22,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name="fk_sync_sightings_job_id", ondelete="CASCADE"),
     )
     op.create_index("ix_sync_sightings_job_id", "sync_sightings", ["job_id"])
+    # ids of a batch are gone again soon: to compress them would take longer than to write them
+    op.execute("ALTER TABLE sync_sightings ALTER COLUMN capture_ids SET STORAGE EXTERNAL")
 
 
 def downgrade() -> None:
