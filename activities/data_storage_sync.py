@@ -287,7 +287,8 @@ class Listing:
                 report.log(f"{missing - len(paths)} more captures are not in the store any more", "WARNING")
             report.set("Missing", missing)
             self._measure()
-            await syncing_rows.finish(db, report.job_id, station_id)
+            changed = any(report.stage.param(name).value for name in ("Added", "Changed"))
+            await syncing_rows.finish(db, report.job_id, station_id, changed=changed)
             report.log(f"Processed {report.stage.param('Total files').value} files")
             report.log(f"Finished syncing captures for deployment {self.place}")
 

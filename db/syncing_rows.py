@@ -227,10 +227,14 @@ UPDATE storage_sources b SET last_checked = now() FROM station WHERE b.id = stat
 """
 
 
-async def finish(db: Connection, job_id: int, station_id: int) -> None:
-    """The station has been synced: count what it has, and have all of it belong to its project (domain 3.5)."""
-    for table in ("source_images", "events", "occurrences"):
-        await db.execute(_ADOPT.format(table=table), {"station_id": station_id})
-    await station_rows.refresh(db, [station_id])
+async def finish(db: Connection, job_id: int, station_id: int, *, changed: bool) -> None:
+    """The station has been synced; if that changed anything, count what it has, and have it belong to its project.
+
+    See domain 3.5. Going through a million captures to find nothing takes a fifth of the time of such a sync.
+    """
+    if changed:
+        for table in ("source_images", "events", "occurrences"):
+            await db.execute(_ADOPT.format(table=table), {"station_id": station_id})
+        await station_rows.refresh(db, [station_id])
     await db.execute(_CHECKED, {"station_id": station_id})
     await forget_sightings(db, job_id)
