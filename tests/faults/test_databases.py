@@ -191,7 +191,8 @@ async def test_connections_that_the_server_closed_in_a_quiet_hour_cost_no_reques
     project_id, set_id = await field.small_set()
     await asyncio.gather(*(client.get("/jobs/") for _ in range(8)))
     await field.read(
-        """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        # waits until they have gone: the hour is over
+        """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name IN ('nightjar api', 'nightjar worker')"""
     )
 
