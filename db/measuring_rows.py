@@ -30,11 +30,18 @@ FROM events e CROSS JOIN LATERAL (
 WHERE e.deployment_id = %(station_id)s AND e.id > %(after)s
 ORDER BY e.id LIMIT %(most)s
 """
+# looked up session by session: captures without a size may be all or none of a station's, which statistics learn late
 _SPREAD = """
-UPDATE source_images i SET width = m.width, height = m.height
-FROM unnest(CAST(%(sessions)s AS bigint[]), CAST(%(widths)s AS int[]), CAST(%(heights)s AS int[]))
-     AS m (session_id, width, height)
-WHERE i.event_id = m.session_id AND i.width IS NULL AND i.height IS NULL
+UPDATE source_images i SET width = unsized.width, height = unsized.height
+FROM (
+    SELECT capture.id, m.width, m.height
+    FROM unnest(CAST(%(sessions)s AS bigint[]), CAST(%(widths)s AS int[]), CAST(%(heights)s AS int[]))
+         AS m (session_id, width, height)
+    CROSS JOIN LATERAL (
+        SELECT id FROM source_images WHERE event_id = m.session_id AND width IS NULL AND height IS NULL OFFSET 0
+    ) capture
+) unsized
+WHERE i.id = unsized.id
 """
 
 

@@ -193,20 +193,26 @@ SAMPLERS: dict[str, Callable[[Arguments], Sample]] = {
 }
 """By the keys of `monitoring.sampling.METHODS` that have a sampler."""
 
+# A FULL JOIN is hashed or merged, never looped: while statistics know nothing of a set that is just being filled, the
+# planner takes it for empty, and would hold each member against each choice. Members are then named by where they lie
+# (ctid), which nobody changes meanwhile: the set is locked, and rows of this table are never updated.
 REPLACE = """
-WITH chosen AS MATERIALIZED ({sample}), gone AS (
+WITH chosen AS MATERIALIZED ({sample}), compared AS MATERIALIZED (
+    SELECT chosen.id AS chosen_id, member.place
+    FROM chosen FULL JOIN (
+        SELECT m.source_image_id, m.ctid AS place FROM source_image_collection_images m
+        WHERE m.collection_id = %(collection_id)s
+    ) member ON member.source_image_id = chosen.id
+    WHERE chosen.id IS NULL OR member.source_image_id IS NULL
+), gone AS (
     DELETE FROM source_image_collection_images m
-    WHERE m.collection_id = %(collection_id)s AND NOT EXISTS (SELECT 1 FROM chosen WHERE chosen.id = m.source_image_id)
+    WHERE m.ctid = ANY (ARRAY(SELECT place FROM compared WHERE chosen_id IS NULL))
 ), touched AS (
     UPDATE source_image_collections SET updated_at = now(), images_count = (SELECT count(*) FROM chosen)
     WHERE id = %(collection_id)s
 ), added AS (
     INSERT INTO source_image_collection_images (collection_id, source_image_id)
-    SELECT %(collection_id)s, chosen.id FROM chosen
-    WHERE NOT EXISTS (
-        SELECT 1 FROM source_image_collection_images m
-        WHERE m.collection_id = %(collection_id)s AND m.source_image_id = chosen.id
-    )
+    SELECT %(collection_id)s, chosen_id FROM compared WHERE place IS NULL
 )
 SELECT count(*) FROM chosen
 """

@@ -181,13 +181,17 @@ async def write(
     return int(row["added"])
 
 
-# who was added by hand was never in the store
+# Who was added by hand was never in the store. A FULL JOIN is hashed or merged, never looped: of a station that was
+# just synced for the first time, statistics may say that it has no captures.
 _UNSEEN = """
-WITH seen AS MATERIALIZED (SELECT unnest(capture_ids) AS id FROM sync_sightings WHERE job_id = %(job_id)s)
-SELECT i.path FROM source_images i
-WHERE i.deployment_id = %(station_id)s AND starts_with(i.path, %(folder)s) AND i.uploaded_by_id IS NULL
-  AND i.created_at < (SELECT started_at FROM jobs WHERE id = %(job_id)s)
-  AND NOT EXISTS (SELECT FROM seen WHERE seen.id = i.id)
+SELECT i.path FROM (
+    SELECT id, path FROM source_images
+    WHERE deployment_id = %(station_id)s AND starts_with(path, %(folder)s) AND uploaded_by_id IS NULL
+      AND created_at < (SELECT started_at FROM jobs WHERE id = %(job_id)s)
+) i FULL JOIN (
+    SELECT unnest(capture_ids) AS id FROM sync_sightings WHERE job_id = %(job_id)s
+) seen ON seen.id = i.id
+WHERE seen.id IS NULL
 """
 _MISSING = f"""
 WITH unseen AS MATERIALIZED ({_UNSEEN})
