@@ -4,6 +4,7 @@ The stage reporter is all that the body of an activity sees of this.
 """
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -288,7 +289,8 @@ def _alone(error: Exception) -> Exception:
 
 async def _started(resources: Resources, stage: Stage[Any, Any], payload: RunPayload) -> StageReporter:
     info = activity.info()
-    attempt = f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}"
+    # a lot of its own: Temporal gives the numbers of attempts out anew after a reset of the activity
+    attempt = f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}/{secrets.token_hex(8)}"
     async with resources.database.single_statements() as db:
         begun = await stage_rows.begin(db, payload.job_id, payload.run, stage.key, attempt)
     report = StageReporter(resources, payload, begun, attempt)

@@ -5,16 +5,17 @@ from collections.abc import Callable
 from typing import Any
 
 from temporalio import activity
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client
+from temporalio.service import RPCError
 
-from activities.reporting import for_temporal
+from activities.reporting import OUT_OF_REACH, for_temporal
 from activities.resources import Resources
 from db import job_rows, run_rows, sweep_rows
 from db.connections import Database
 from db.job_rows import Launch, Waiting
 from executions.ending import how_it_ended
 from executions.finding import find
-from executions.launcher import Launcher
+from executions.launcher import SILENT, Launcher
 from jobs.errors import RunRefused
 from jobs.runs import Closing
 from jobs.stages import JOBS_QUEUE
@@ -41,21 +42,34 @@ class Mending:
         """Look at the next runs after that job; one query if there are none."""
         async with self.database.single_statements() as db:
             runs = await sweep_rows.under_way(db, after=after, most=MOST)
-        async with asyncio.TaskGroup() as group:
-            for run in runs:
-                group.create_task(self._mend(run))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for run in runs:
+                    group.create_task(self._mend(run))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
         self.swept.looked_at = len(runs)
         self.swept.after = runs[-1].launch.job_id if len(runs) == MOST else 0
         return self.swept
 
     async def _mend(self, run: Waiting) -> None:
+        """Look at one run. What is odd about it is logged, and keeps the sweep from no other run."""
         async with self._turns:
-            if run.status is Status.CANCELING:
-                # asked for long ago: whoever should have closed it is gone
-                await self._end(run.launch, Status.REVOKED, None)
-                await self.launcher.terminate(run.launch.workflow, "Cancelled; nobody closed the run")
-            else:
-                await self._compare(run)
+            try:
+                await self._look_at(run)
+            except Exception as error:
+                if _concerns_all(error):
+                    raise
+                activity.logger.exception("the sweep cannot look at job %s", run.launch.job_id)
+                self.swept.failed += 1
+
+    async def _look_at(self, run: Waiting) -> None:
+        if run.status is Status.CANCELING:
+            # asked for long ago: whoever should have closed it is gone
+            await self._end(run.launch, Status.REVOKED, None)
+            await self.launcher.terminate(run.launch.workflow, "Cancelled; nobody closed the run")
+        else:
+            await self._compare(run)
 
     async def _compare(self, run: Waiting) -> None:
         launch = run.launch
@@ -64,7 +78,7 @@ class Mending:
             await self._start(launch)
         elif found is None:
             await self._end(launch, Status.FAILURE, FORGOTTEN)
-        elif found.status is WorkflowExecutionStatus.RUNNING:
+        elif found.is_open:
             async with self.database.transaction() as db:
                 await sweep_rows.take_over(db, launch.job_id, launch.run, found.run_id)
         else:
@@ -86,6 +100,13 @@ class Mending:
         except RunRefused:
             return  # deleted, or run again meanwhile
         self.swept.ended += 1
+
+
+def _concerns_all(error: Exception) -> bool:
+    """Whether no other run would fare better: Temporal or the database is out of reach."""
+    if isinstance(error, RPCError):
+        return error.status in SILENT
+    return isinstance(error, OUT_OF_REACH)
 
 
 class Sweep:

@@ -74,7 +74,15 @@ class Courier:
             waiting = await job_rows.waiting(
                 db, start_after=START_AFTER, stop_after=STOP_AFTER, most=MOST_AT_ONCE
             )
-        await asyncio.gather(*(self._carry(each) for each in waiting))
+        carried = await asyncio.gather(*(self._carry(each) for each in waiting), return_exceptions=True)
+        for each, outcome in zip(waiting, carried, strict=True):
+            if isinstance(outcome, DatabaseError):
+                raise outcome
+            if isinstance(outcome, Exception):
+                # what is odd about one run is in no other's way
+                logger.error(
+                    "job %s cannot be carried over: %s", each.launch.job_id, words(outcome), exc_info=outcome
+                )
 
     async def tidy(self) -> None:
         """Remove, now and then, what is kept no longer: answers under Idempotency-Keys, logins that failed."""

@@ -39,6 +39,8 @@ class EmbeddedTemporal:
     log: Path
     search_attributes: Mapping[str, str] = field(default_factory=dict)
     """Type by name, registered when the server starts for the first time."""
+    dynamic_config: Mapping[str, str] = field(default_factory=dict)
+    """The server's settings besides our own, as JSON by name."""
     port: int = 0
     ui_port: int = 0
     child: Child | None = None
@@ -59,7 +61,7 @@ class EmbeddedTemporal:
         command = [str(binary()), "server", "start-dev", "--ip", LOOPBACK, "--ui-ip", LOOPBACK]
         command += ["--port", str(self.port), "--ui-port", str(self.ui_port)]
         command += ["--db-filename", str(self.file), "--log-level", "warn"]
-        for name, value in QUICK.items():
+        for name, value in {**QUICK, **self.dynamic_config}.items():
             command += ["--dynamic-config-value", f"{name}={value}"]
         for name, value in SQLITE.items():
             command += ["--sqlite-pragma", f"{name}={value}"]

@@ -4,18 +4,18 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
-from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.client import Client
 
-from executions.finding import PATIENCE
+from executions.finding import PATIENCE, Described
 from jobs.status import Status
 
 
-async def how_it_ended(temporal: Client, ended: WorkflowExecutionDescription) -> tuple[Status, str]:
+async def how_it_ended(temporal: Client, ended: Described) -> tuple[Status, str]:
     """The state that its run has by that, and what the job's log is to say of it."""
     answer = await temporal.workflow_service.get_workflow_execution_history_reverse(
         GetWorkflowExecutionHistoryReverseRequest(
             namespace=temporal.namespace,
-            execution=WorkflowExecution(workflow_id=ended.id, run_id=ended.run_id),
+            execution=WorkflowExecution(workflow_id=ended.workflow_id, run_id=ended.run_id),
             maximum_page_size=1,
         ),
         timeout=PATIENCE,

@@ -7,13 +7,13 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from db.job_rows import Launch, Workflow
-from executions.finding import PATIENCE, find
+from executions.finding import PATIENCE, describe, find
 from jobs.runs import JobRequest
 from jobs.stages import JOBS_QUEUE
 from workflows.board import starting_attributes
@@ -78,12 +78,13 @@ class Launcher:
         """Start the workflow; gives the execution of another run that is in the way, if one is."""
         if await self._start(launch, WorkflowIDReusePolicy.REJECT_DUPLICATE):
             return None
-        handle = self.temporal.get_workflow_handle(launch.workflow_id)
-        newest = await handle.describe(rpc_timeout=PATIENCE)
-        if (await newest.memo()).get("run") == launch.run:
+        newest = await describe(self.temporal, launch.workflow_id)
+        if newest is None:  # forgotten at this very moment
+            return await self._start_or_find(launch)
+        if newest.memo.get("run") == launch.run:
             # started before, though its answer was lost; if it has ended since, that is how the run ended
             return None
-        if newest.status is WorkflowExecutionStatus.RUNNING:
+        if newest.is_open:
             return newest.run_id
         started = await self._start(launch, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
         return None if started else newest.run_id
@@ -152,7 +153,7 @@ class Launcher:
                 if not await self._tell_execution(workflow.id, workflow.execution, word):
                     # over, reset away, or not claimed yet
                     found = await find(self.temporal, workflow)
-                    if found is not None and found.status is WorkflowExecutionStatus.RUNNING:
+                    if found is not None and found.is_open:
                         await self._tell_execution(workflow.id, found.run_id, word)
         except UNREACHABLE as error:
             self._note(error)

@@ -12,7 +12,6 @@ from temporalio.api.enums.v1 import (
     PendingActivityState,
     PendingWorkflowTaskState,
     TaskQueueType,
-    WorkflowExecutionStatus,
 )
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
@@ -20,14 +19,13 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflow.v1 import PendingActivityInfo, PendingWorkflowTaskInfo
 from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
-    DescribeWorkflowExecutionResponse,
     GetWorkflowExecutionHistoryReverseRequest,
 )
-from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.client import Client
 from temporalio.service import RPCError
 
 from db.job_rows import Workflow
-from executions.finding import PATIENCE, find
+from executions.finding import PATIENCE, Described, find
 from jobs.explaining import (
     SILENT,
     ActivityFacts,
@@ -98,36 +96,33 @@ async def describe_queue(temporal: Client, name: str, kind: TaskQueueType.ValueT
 
 
 async def _look_at_run(temporal: Client, workflow: Workflow) -> WorkflowFacts | None:
-    description = await find(temporal, workflow)
-    if description is None:
+    found = await find(temporal, workflow)
+    if found is None:
         return None
-    said = description.raw_description
+    said = found.answer
     info = said.workflow_execution_info
-    name = WorkflowExecutionStatus.Name(info.status).removeprefix("WORKFLOW_EXECUTION_STATUS_")
     return WorkflowFacts(
-        status=name,
+        status=found.status,
         closed_at=_time(info.close_time) if info.HasField("close_time") else None,
         cancel_requested=said.workflow_extended_info.cancel_requested,
-        task=await _task(temporal, description, said),
+        task=await _task(temporal, found),
         activities=tuple(_activity(each) for each in said.pending_activities),
     )
 
 
-async def _task(
-    temporal: Client, description: WorkflowExecutionDescription, said: DescribeWorkflowExecutionResponse
-) -> WorkflowTaskFacts | None:
-    if not said.HasField("pending_workflow_task"):
+async def _task(temporal: Client, found: Described) -> WorkflowTaskFacts | None:
+    if not found.answer.HasField("pending_workflow_task"):
         return None
-    task: PendingWorkflowTaskInfo = said.pending_workflow_task
+    task: PendingWorkflowTaskInfo = found.answer.pending_workflow_task
     return WorkflowTaskFacts(
         started=task.state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_STARTED,
         scheduled_at=_time(task.original_scheduled_time),
         attempt=task.attempt,
-        failure=await _task_failure(temporal, description) if task.attempt > 1 else "",
+        failure=await _task_failure(temporal, found) if task.attempt > 1 else "",
     )
 
 
-async def _task_failure(temporal: Client, description: WorkflowExecutionDescription) -> str:
+async def _task_failure(temporal: Client, found: Described) -> str:
     """Why the newest step of the workflow failed; empty if its worker fell silent instead.
 
     Of failures in a row the history has the first one only.
@@ -135,7 +130,7 @@ async def _task_failure(temporal: Client, description: WorkflowExecutionDescript
     answer = await temporal.workflow_service.get_workflow_execution_history_reverse(
         GetWorkflowExecutionHistoryReverseRequest(
             namespace=temporal.namespace,
-            execution=WorkflowExecution(workflow_id=description.id, run_id=description.run_id),
+            execution=WorkflowExecution(workflow_id=found.workflow_id, run_id=found.run_id),
             maximum_page_size=_LAST_EVENTS,
         ),
         timeout=PATIENCE,

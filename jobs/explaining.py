@@ -30,6 +30,8 @@ PATIENT_STARTS = timedelta(seconds=10)
 MANY_ATTEMPTS = 5
 """What has failed so often will hardly mend itself."""
 LONGEST_WORDS = 300
+_CLOSED = ("COMPLETED", "FAILED", "CANCELED", "TERMINATED", "CONTINUED_AS_NEW", "TIMED_OUT")
+"""Temporal's states of an execution that has ended; a newer server may have more states of one that has not."""
 SILENT = "Timeout"
 """The type of failure of an attempt whose worker fell silent."""
 
@@ -172,7 +174,7 @@ class WorkflowFacts:
 
     @property
     def is_open(self) -> bool:
-        return self.status in ("RUNNING", "PAUSED")
+        return self.status not in _CLOSED
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +28,31 @@ from worker import working
 
 TEMPLATE = "template_nightjar"
 _numbers = itertools.count(1)
+_TEMPORARY = "PYTEST_DEBUG_TEMPROOT"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A folder for the temporary files of this run alone.
+
+    In the usual one each pytest that starts takes the right to enter from everybody else; PostgreSQL, which root runs
+    as another user, then finds its data no more.
+    """
+    if _TEMPORARY in os.environ:
+        return
+    os.environ[_TEMPORARY] = root = tempfile.mkdtemp(prefix="nightjar-tests-")
+    config.add_cleanup(lambda: _remove_unless_kept(Path(root)))
+
+
+def _remove_unless_kept(root: Path) -> None:
+    # what a failed run has left is there to be looked at
+    if not (root / "keep").exists():
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    root = os.environ.get(_TEMPORARY)
+    if exitstatus and root is not None and Path(root).exists():
+        (Path(root) / "keep").touch()
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,8 @@ class Swept:
     """Runs that were asked for and had no workflow."""
     ended: int = 0
     """Runs whose workflow had ended without a word."""
+    failed: int = 0
+    """Runs that could not be looked at; the worker's log says why."""
     after: int = 0
     """Id of the job after which the next sweep goes on; 0 for the first one."""
 

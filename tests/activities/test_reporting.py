@@ -285,6 +285,35 @@ async def test_an_attempt_that_was_superseded_writes_nothing_more(
     assert "done by the first" not in await messages(database, run)
 
 
+async def test_an_attempt_whose_number_comes_again_is_superseded_all_the_same(
+    database: Database, run: ClaimedRun
+) -> None:
+    """Temporal counts attempts anew after a reset of the activity, while the first one may hang in a frozen worker."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def frozen() -> None:
+        async with reporting(Resources(database), STAGE, run) as report:
+            begun.set()
+            await go_on.wait()
+            async with report.effect(last=True) as db:
+                await db.execute("UPDATE projects SET name = name || ' by the frozen one'")
+
+    async def after_the_reset() -> None:
+        async with reporting(Resources(database), STAGE, run) as report:
+            go_on.set()
+            with pytest.raises(ApplicationError, match="A later attempt works"):
+                await first
+            async with report.effect(last=True) as db:
+                await db.execute("UPDATE projects SET name = name || ' once'")
+
+    first = asyncio.create_task(environment(attempt=1).run(frozen))
+    await begun.wait()
+    await environment(attempt=1).run(after_the_reset)
+
+    async with database.transaction() as db:
+        assert await every(db, "SELECT name FROM projects", {}) == [{"name": "Moths once"}]
+
+
 async def test_an_attempt_whose_answer_was_lost_is_found_done(database: Database, run: ClaimedRun) -> None:
     async def body() -> None:
         async with reporting(Resources(database), STAGE, run) as report:
