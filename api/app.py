@@ -21,6 +21,7 @@ from api.errors import (
     answer_api_error,
     answer_conflict,
     answer_http_error,
+    answer_job_error,
     answer_unavailable,
     answer_unforeseen,
 )
@@ -45,6 +46,7 @@ from config import Settings
 from db.connections import Database
 from db.watching import Watch
 from executions.launcher import Launcher
+from jobs.errors import JobError
 from storage.stores import Stores
 from temporal_client import connect
 
@@ -140,6 +142,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     openapi.install(app)
     docs.install(app)
     app.add_exception_handler(ApiError, answer_api_error)
+    app.add_exception_handler(JobError, answer_job_error)
     app.add_exception_handler(HTTPException, answer_http_error)
     for unavailable in (OperationalError, InterfaceError, ReadOnlySqlTransaction):
         app.add_exception_handler(unavailable, answer_unavailable)

@@ -27,6 +27,25 @@ from starlette.exceptions import HTTPException
 
 from api.request_ids import current_request_id
 from api.responses import json_response
+from jobs.errors import (
+    AttemptSuperseded,
+    CaptureSetNotFound,
+    InvalidField,
+    InvalidSampling,
+    InvalidSource,
+    JobError,
+    JobNotFound,
+    MissingInput,
+    MissingSource,
+    MissingStation,
+    RunEnded,
+    RunPaused,
+    RunRefused,
+    ServiceUnavailable,
+    StationBusy,
+    StationNotFound,
+    StoreRefuses,
+)
 
 logger = logging.getLogger("nightjar.api")
 
@@ -143,6 +162,39 @@ class Throttled(ApiError):
     def __init__(self, seconds: int) -> None:
         detail = f"Request was throttled. Expected available in {seconds} seconds."
         super().__init__(429, {"detail": detail}, {"Retry-After": str(seconds)})
+
+
+STATUS_OF: dict[type[JobError], int] = {
+    JobNotFound: 404,
+    CaptureSetNotFound: 404,
+    StationNotFound: 404,
+    InvalidField: 400,
+    RunRefused: 409,
+    RunEnded: 409,
+    RunPaused: 409,
+    AttemptSuperseded: 409,
+    StationBusy: 409,
+    MissingInput: 400,
+    MissingStation: 400,
+    MissingSource: 400,
+    InvalidSampling: 400,
+    InvalidSource: 400,
+    StoreRefuses: 502,
+    ServiceUnavailable: 503,
+}
+"""The status that answers each error of the vocabulary of jobs; one about a row that went meanwhile is 404."""
+
+
+async def answer_job_error(request: Request, error: Exception) -> Response:
+    """What a request found out about a job after it was let in, such as that it was just deleted."""
+    assert isinstance(error, JobError)
+    status = STATUS_OF[type(error)]
+    if status == 404:
+        return json_response({"detail": "Not found."}, status)
+    if isinstance(error, InvalidField | InvalidSampling):
+        return json_response({error.field: [error.reason]}, status)
+    headers = {"Retry-After": "5"} if isinstance(error, StationBusy | ServiceUnavailable) else None
+    return json_response({"detail": str(error)}, status, headers)
 
 
 async def answer_api_error(request: Request, error: Exception) -> Response:

@@ -119,6 +119,7 @@ class InvalidSampling(StageError):
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")
         self.field = field
+        self.reason = reason
 
 
 class ServiceUnavailable(JobError):
