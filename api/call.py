@@ -32,6 +32,8 @@ REPLAYED = "Idempotency-Replayed"
 """Header of an answer that was given before."""
 
 
+PROJECT = queries.Whole("project_id", "The project that the request is about.", maximum=2**63 - 1)
+"""One that is not there is ignored."""
 Then = Callable[[], Awaitable[object]]
 """What is done once a transaction is committed."""
 
@@ -85,7 +87,7 @@ class Call:
 
     async def project_id(self) -> int | None:
         """The project that the request is about, by its query or else its body; one that is none is ignored."""
-        number = queries.integer(self.request, "project_id", maximum=2**63 - 1)
+        number = PROJECT.read(self.request)
         if number is None and self.request.method not in ("GET", "HEAD"):
             given = (await self.body()).values.get("project_id")
             if isinstance(given, int | str) and not isinstance(given, bool) and str(given).isdecimal():

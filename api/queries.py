@@ -1,5 +1,10 @@
-"""Query parameters, as the contract reads them (1.2): the last of several wins, booleans have their own rules."""
+"""Query parameters, as the contract reads them (1.2): the last of several wins, booleans have their own rules.
 
+What an operation takes is declared once: the declaration reads it from a request, and describes it in OpenAPI.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
@@ -17,28 +22,59 @@ def last(request: Request, name: str) -> str | None:
     return values[-1] if values else None
 
 
-def flag(request: Request, name: str, default: bool = False) -> bool:
-    """Absent is the default; present without a value, and any word that does not say no, is true."""
-    value = last(request, name)
-    return default if value is None else value not in FALSE
+@dataclass(frozen=True)
+class Flag:
+    """A parameter that is true or false: absent is false; present without a value, and any word but a no, is true."""
+
+    name: str
+    description: str
+
+    def read(self, request: Request) -> bool:
+        value = last(request, self.name)
+        return value is not None and value not in FALSE
+
+    def openapi(self) -> dict[str, Any]:
+        return parameter(self.name, {"type": "boolean", "default": False}, self.description)
 
 
-def integer(
-    request: Request, name: str, *, default: int | None = None, minimum: int = 0, maximum: int = 2**31 - 1
-) -> int | None:
-    """A whole number within bounds; raises Invalid otherwise."""
-    value = last(request, name)
-    if value is None or value == "":
-        return default
-    try:
-        number = int(value) if len(value) <= 30 else maximum + 1
-    except ValueError as error:
-        raise Invalid({name: ["A valid integer is required."]}) from error
-    if number < minimum:
-        raise Invalid({name: [f"Ensure this value is greater than or equal to {minimum}."]})
-    if number > maximum:
-        raise Invalid({name: [f"Ensure this value is less than or equal to {maximum}."]})
-    return number
+@dataclass(frozen=True)
+class Whole:
+    """A parameter that is a whole number within bounds; absent or empty is the default."""
+
+    name: str
+    description: str
+    default: int | None = None
+    minimum: int = 0
+    maximum: int = 2**31 - 1
+
+    def read(self, request: Request) -> int | None:
+        """Raises Invalid for what is no number, or out of bounds."""
+        value = last(request, self.name)
+        if value is None or value == "":
+            return self.default
+        try:
+            number = int(value) if len(value) <= 30 else self.maximum + 1
+        except ValueError as error:
+            raise Invalid({self.name: ["A valid integer is required."]}) from error
+        if number < self.minimum:
+            raise Invalid({self.name: [f"Ensure this value is greater than or equal to {self.minimum}."]})
+        if number > self.maximum:
+            raise Invalid({self.name: [f"Ensure this value is less than or equal to {self.maximum}."]})
+        return number
+
+    def openapi(self) -> dict[str, Any]:
+        schema: dict[str, Any] = {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}
+        if self.default is not None:
+            schema["default"] = self.default
+        return parameter(self.name, schema, self.description)
+
+
+Query = Flag | Whole
+
+
+def openapi(declared: Iterable[Query]) -> dict[str, Any]:
+    """What an operation that reads these says of them."""
+    return {"parameters": [each.openapi() for each in declared]}
 
 
 def page(request: Request, default: int = DEFAULT_LIMIT) -> tuple[int, int]:

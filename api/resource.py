@@ -29,6 +29,18 @@ READ_ONLY = frozenset({"list", "get"})
 ALL = frozenset({"list", "create", "get", "replace", "edit", "delete"})
 
 
+def _page_of(schema: type) -> Any:
+    """The envelope of a list of these."""
+    return create_model(
+        f"{schema.__name__}Page",
+        count=(int, ...),
+        next=(str | None, ...),
+        previous=(str | None, ...),
+        results=(list[schema], ...),  # type: ignore[valid-type]
+        user_permissions=(Permissions, ...),
+    )
+
+
 class Resource:
     """One noun. Subclasses set the attributes, and override the methods where they differ."""
 
@@ -41,6 +53,8 @@ class Resource:
     """What permissions call it: `create_site`."""
     listing: ClassVar[Listing]
     item_schema: ClassVar[type]
+    other_item_schema: ClassVar[type | None] = None
+    """What one of a list is where a parameter of the list says so."""
     detail_schema: ClassVar[type]
     made_schema: ClassVar[type | None] = None
     """What a create answers, where it is not what a read does."""
@@ -56,6 +70,8 @@ class Resource:
     operations: ClassVar[frozenset[str]] = ALL
     unique: ClassVar[Mapping[str, tuple[str, str]]] = {}
     """By name of the constraint: the field whose value another one has already, and what is said of it."""
+    parameters: ClassVar[Mapping[str, tuple[queries.Query, ...]]] = {}
+    """By operation, what it reads from its query besides filters, order and page."""
     needs_project: ClassVar[bool] = False
     """Whether the list is of one project only."""
 
@@ -97,14 +113,9 @@ class Resource:
     def router(self) -> APIRouter:
         """The routes of the noun; those of its own actions are added by its module."""
         router = APIRouter(prefix=f"/{self.path}", tags=[self.many])
-        page = create_model(
-            f"{self.item_schema.__name__}Page",
-            count=(int, ...),
-            next=(str | None, ...),
-            previous=(str | None, ...),
-            results=(list[self.item_schema], ...),  # type: ignore[name-defined]
-            user_permissions=(Permissions, ...),
-        )
+        page = _page_of(self.item_schema)
+        if self.other_item_schema is not None:
+            page = page | _page_of(self.other_item_schema)
         name, names = self.one.replace(" ", "_"), self.many.replace(" ", "_")
         detail = {"model": self.detail_schema}
         made = {"model": self.made_schema or self.detail_schema}
@@ -138,12 +149,13 @@ class Resource:
         return f"{words.get(operation, operation.capitalize())} {noun}"
 
     def _openapi(self, operation: str) -> dict[str, Any]:
+        said = queries.openapi(self.parameters.get(operation, ()))
         if operation == "list":
-            return {"parameters": self._list_parameters()}
+            said["parameters"] = [*self._list_parameters(), *said["parameters"]]
         if operation in ("create", "replace", "edit"):
             schema = fields.object_schema(self.fields, partial=operation == "edit")
-            return {"requestBody": fields.request_body(schema)}
-        return {}
+            said["requestBody"] = fields.request_body(schema)
+        return said
 
     def _list_parameters(self) -> list[dict[str, Any]]:
         found = [queries.parameter(name, each.schema()) for name, each in self.filters.items()]

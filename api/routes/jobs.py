@@ -41,6 +41,21 @@ LONGEST_CUTOFF = 24 * 366 * 1000
 NO_ASYNC_PATIENCE = 60.0
 """Seconds that `?no_async` waits for a job."""
 
+START_NOW = queries.Flag("start_now", "Run the new job at once; needs the permission to run it.")
+NO_ASYNC = queries.Flag("no_async", "Answer when the run is over, or after a minute as it is then.")
+IDS_ONLY = queries.Flag(
+    "ids_only",
+    "A worker's poll: jobs in random order, by id and pipeline alone; one, or as many as `limit` or `page_size` say.",
+)
+PAGE_SIZE = queries.Whole("page_size", "With `ids_only`: how many, where there is no `limit`.", minimum=1)
+INCOMPLETE_ONLY = queries.Flag("incomplete_only", "Only jobs that are not over, and whose results are not.")
+CUTOFF_HOURS = queries.Whole(
+    "cutoff_hours", "Leave out jobs that failed or were cancelled longer ago than that many hours."
+)
+LOGS_LIMIT = queries.Whole(
+    "logs_limit", "The newest so many lines of the log.", LOG_LINES, minimum=1, maximum=MOST_LOG_LINES
+)
+
 MAY_NOT_RUN = "You do not have permission to run this job."
 
 _OPEN = """t.status NOT IN ('SUCCESS', 'FAILURE', 'REVOKED') AND NOT EXISTS (
@@ -68,6 +83,7 @@ class Jobs(Resource):
     noun = "job"
     listing = job_pages.JOBS
     item_schema = schema.JobInList
+    other_item_schema = schema.BriefJob
     detail_schema = schema.Job
     fields = {
         "name": Text(required=True, max_length=255),
@@ -113,6 +129,14 @@ class Jobs(Resource):
         "pipeline": Sort(_PIPELINE.format("name"), nullable=True),
     }
     searched = ("t.name", _PIPELINE.format("name"))
+    parameters = {
+        "list": (IDS_ONLY, PAGE_SIZE, INCOMPLETE_ONLY, CUTOFF_HOURS),
+        "create": (START_NOW,),
+        "get": (LOGS_LIMIT, INCOMPLETE_ONLY, CUTOFF_HOURS),
+        "replace": (INCOMPLETE_ONLY, CUTOFF_HOURS),
+        "edit": (INCOMPLETE_ONLY, CUTOFF_HOURS),
+        "delete": (INCOMPLETE_ONLY, CUTOFF_HOURS),
+    }
 
     def item(self, row: Row, view: View) -> Any:
         return schema.in_list(row, view)
@@ -123,19 +147,17 @@ class Jobs(Resource):
     async def wanted(self, call: Call, *, in_list: bool = False) -> Wanted:
         found = await super().wanted(call, in_list=in_list)
         more: list[Condition] = []
-        hours = queries.integer(call.request, "cutoff_hours")
+        hours = CUTOFF_HOURS.read(call.request)
         if hours is not None and hours < LONGEST_CUTOFF:
             more.append(Condition(_NOT_LONG_FAILED, {"cutoff_hours": hours}))
-        if queries.flag(call.request, "incomplete_only"):
+        if INCOMPLETE_ONLY.read(call.request):
             more.append(Condition(_OPEN))
         return Wanted(found.project_id, (*found.conditions, *more), found.order)
 
     def more(self, call: Call) -> dict[str, Any]:
         if call.request.method != "GET":
             return {"logs_limit": LOG_LINES}
-        most = queries.integer(
-            call.request, "logs_limit", default=LOG_LINES, minimum=1, maximum=MOST_LOG_LINES
-        )
+        most = LOGS_LIMIT.read(call.request)
         return {"logs_limit": most}
 
     async def list(self, call: CallDep) -> Response:
@@ -143,9 +165,9 @@ class Jobs(Resource):
 
         With `ids_only` a worker's poll: one job, or `limit`, in random order, by id and pipeline alone.
         """
-        if not queries.flag(call.request, "ids_only"):
+        if not IDS_ONLY.read(call.request):
             return await super().list(call)
-        given = queries.last(call.request, "limit") or queries.last(call.request, "page_size")
+        given = queries.last(call.request, "limit") or queries.last(call.request, PAGE_SIZE.name)
         limit = queries.natural(given) or 1
         limit, offset = min(limit, queries.MOST_LIMIT), queries.page(call.request)[1]
         listing = job_pages.briefly(secrets.token_hex(8))
@@ -158,13 +180,13 @@ class Jobs(Resource):
         if key is not None:
             check_type(key)
         if row is None:
-            if queries.flag(call.request, "start_now"):
+            if START_NOW.read(call.request):
                 require_may_run(call, values, MAY_NOT_RUN)
         elif Status(row["status"]).is_active and key is not None and key != row["job_type_key"]:
             raise Invalid({"job_type_key": ["The type of a running job cannot be changed."]})
 
     async def insert(self, db: Connection, call: Call, values: dict[str, Any]) -> int:
-        start = queries.flag(call.request, "start_now")
+        start = START_NOW.read(call.request)
         mode = await self._dispatch_mode(db, values)
         stages = [delay.snapshot(values["delay"])] if values["delay"] else []
         return await job_rows.insert(
@@ -181,7 +203,7 @@ class Jobs(Resource):
 
     async def made(self, call: Call, row: Row) -> Answer:
         answer = await super().made(call, row)
-        if not queries.flag(call.request, "start_now"):
+        if not START_NOW.read(call.request):
             return answer
         return Answer(answer.body, answer.status, answer.headers, then=starting(call, row["id"]))
 
@@ -230,7 +252,7 @@ class Jobs(Resource):
             return Answer(body, then=starting(call, row["id"]) if asked.changed else None)
 
         response = await self.act_on(call, item_id, None, act)
-        if not queries.flag(call.request, "no_async"):
+        if not NO_ASYNC.read(call.request):
             return response
         over = await self._when_over(item_id, call)
         if REPLAYED in response.headers:
@@ -367,13 +389,13 @@ def pausing(call: Call, job_id: int, asked: Asked) -> Then | None:
 jobs = Jobs()
 router = jobs.router()
 _ACTIONS = (
-    (jobs.run, "run_job", "Run a job"),
-    (jobs.retry, "retry_job", "Run a job once more"),
-    (jobs.cancel, "cancel_job", "Cancel a job"),
-    (jobs.pause, "pause_job", "Pause a job"),
-    (jobs.resume, "resume_job", "Resume a job"),
+    (jobs.run, "run_job", "Run a job", (NO_ASYNC,)),
+    (jobs.retry, "retry_job", "Run a job once more", (NO_ASYNC,)),
+    (jobs.cancel, "cancel_job", "Cancel a job", ()),
+    (jobs.pause, "pause_job", "Pause a job", ()),
+    (jobs.resume, "resume_job", "Resume a job", ()),
 )
-for _action, _operation_id, _summary in _ACTIONS:
+for _action, _operation_id, _summary, _queries in _ACTIONS:
     router.add_api_route(
         f"/{{item_id}}/{_action.__name__}/",
         _action,
@@ -382,6 +404,7 @@ for _action, _operation_id, _summary in _ACTIONS:
         summary=_summary,
         responses={200: {"description": "The job as it is now.", "model": schema.Job}},
         response_model=None,
+        openapi_extra=queries.openapi(_queries),
     )
 router.add_api_route(
     "/{item_id}/explain/",

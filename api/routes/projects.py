@@ -26,6 +26,10 @@ SETTINGS = {
     "default_filters_score_threshold": Number(minimum=0.0, maximum=1.0),
 }
 
+OF_USER = queries.Whole(
+    "user_id", "Only projects that this user owns or is a member of: the caller's own id.", maximum=2**63 - 1
+)
+
 
 class Projects(Resource):
     """Projects: what belongs together, whose it is, and who may see it."""
@@ -34,6 +38,7 @@ class Projects(Resource):
     one = "project"
     many = "projects"
     noun = "project"
+    parameters = {"list": (OF_USER,)}
     listing = project_rows.PROJECTS
     item_schema = schema.ProjectInList
     detail_schema = schema.Project
@@ -67,7 +72,7 @@ class Projects(Resource):
 
     async def wanted(self, call: Call, *, in_list: bool = False) -> Wanted:
         found = await super().wanted(call, in_list=in_list)
-        user_id = queries.integer(call.request, "user_id", maximum=2**63 - 1)
+        user_id = OF_USER.read(call.request)
         if not in_list or user_id is None:
             return found
         if call.user is None or user_id != call.user.id:

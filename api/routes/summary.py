@@ -13,7 +13,7 @@ from db import summary_rows
 router = APIRouter(tags=["status"])
 
 
-class Summary(TypedDict):
+class StatusSummary(TypedDict):
     projects_count: int
     deployments_count: int
     events_count: int
@@ -34,7 +34,7 @@ class Summary(TypedDict):
 @router.get(
     "/status/summary/",
     operation_id="get_summary",
-    responses={200: {"description": "Counts.", "model": Summary}},
+    responses={200: {"description": "Counts.", "model": StatusSummary}},
     response_model=None,
     openapi_extra={"parameters": [queries.parameter("project_id", {"type": "integer", "minimum": 1})]},
 )

@@ -42,13 +42,13 @@ class Stage(TypedDict):
     params: list[Param]
 
 
-class Summary(TypedDict):
+class ProgressSummary(TypedDict):
     status: str
     progress: float
 
 
 class Progress(TypedDict):
-    summary: Summary
+    summary: ProgressSummary
     stages: list[Stage]
     errors: list[str]
     logs: list[str]

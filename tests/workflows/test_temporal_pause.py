@@ -141,7 +141,7 @@ async def test_a_workflow_that_is_let_go_on_goes_on(
         await unpause(temporal, job_id)
 
         async def works() -> bool:
-            return (await client.get(f"/jobs/{job_id}/explain/")).json()["cause"] == "delayed"
+            return bool((await client.get(f"/jobs/{job_id}/explain/")).json()["cause"] == "delayed")
 
         await until(works, "the delay goes on")
         await client.delete(f"/jobs/{job_id}/")
