@@ -132,10 +132,7 @@ class Jobs(Resource):
     parameters = {
         "list": (IDS_ONLY, PAGE_SIZE, INCOMPLETE_ONLY, CUTOFF_HOURS),
         "create": (START_NOW,),
-        "get": (LOGS_LIMIT, INCOMPLETE_ONLY, CUTOFF_HOURS),
-        "replace": (INCOMPLETE_ONLY, CUTOFF_HOURS),
-        "edit": (INCOMPLETE_ONLY, CUTOFF_HOURS),
-        "delete": (INCOMPLETE_ONLY, CUTOFF_HOURS),
+        "get": (LOGS_LIMIT,),
     }
 
     def item(self, row: Row, view: View) -> Any:
