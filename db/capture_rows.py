@@ -14,11 +14,13 @@ CROSS JOIN LATERAL (
 CAPTURES = Listing(
     table="source_images",
     columns="""t.id, t.project_id, t.path, t.public_base_url, t.timestamp, t.width, t.height, t.size,
-        t.deployment_id, d.name AS deployment_name, t.event_id, e.start AS event_start, e."end" AS event_end,
+        t.deployment_id, d.name AS deployment_name,
+        t.event_id, e.id AS session_id, e.start AS session_start, e."end" AS session_end,
         found.detections, found.any AS detections_or_none, found.last_processed, stored.source""",
     related=f"""
     LEFT JOIN deployments d ON d.id = t.deployment_id
-    LEFT JOIN events e ON e.id = t.event_id
+    -- a session whose station was deleted is shown nowhere
+    LEFT JOIN events e ON e.id = t.event_id AND e.deployment_id IS NOT NULL
     {storage_rows.joined("d.data_source_id")}
     {_FOUND}
     """,
@@ -35,12 +37,12 @@ CAPTURES = Listing(
     ) sets ON true
     LEFT JOIN LATERAL (
         SELECT i.id FROM source_images i
-        WHERE i.event_id = t.event_id AND (i.timestamp, i.id) < (t.timestamp, t.id)
+        WHERE i.event_id = e.id AND (i.timestamp, i.id) < (t.timestamp, t.id)
         ORDER BY i.timestamp DESC, i.id DESC LIMIT 1
     ) before ON true
     LEFT JOIN LATERAL (
         SELECT i.id FROM source_images i
-        WHERE i.event_id = t.event_id AND (i.timestamp, i.id) > (t.timestamp, t.id)
+        WHERE i.event_id = e.id AND (i.timestamp, i.id) > (t.timestamp, t.id)
         ORDER BY i.timestamp, i.id LIMIT 1
     ) after ON true
     LEFT JOIN LATERAL (

@@ -4,14 +4,16 @@ from collections.abc import Iterable
 
 from db import storage_rows
 from db.connections import Connection
-from db.listing import Listing, times
+from db.listing import VISIBLE_PROJECTS, Listing, times
 
+# without a station, since that was deleted, a session is shown nowhere: the platform's page reads the station of each
+_SEEN = f"t.deployment_id IS NOT NULL AND t.project_id IN ({VISIBLE_PROJECTS})"
 SESSIONS = Listing(
     table="events",
     columns=f"""t.id, t.project_id, t.deployment_id, d.name AS deployment_name, t.start, t."end", t.group_by,
         t.captures_count, found.detections, {times("created_at", "updated_at")}, examples.captures""",
     related=f"""
-    LEFT JOIN deployments d ON d.id = t.deployment_id
+    JOIN deployments d ON d.id = t.deployment_id
     {storage_rows.joined("d.data_source_id")}
     CROSS JOIN LATERAL (
         SELECT count(*) AS detections FROM source_images i JOIN detections x ON x.source_image_id = i.id
@@ -26,6 +28,7 @@ SESSIONS = Listing(
     ) examples ON true
     """,
     order=("t.start", "t.id"),
+    seen=_SEEN,
 )
 
 # begin and end stay as they are where there are no captures

@@ -664,12 +664,12 @@ def capture(row: Row, view: View) -> Capture:
 
 def _capture(row: Row, view: View) -> _CaptureShared:
     event: SessionLink | None = None
-    if row["event_id"] is not None:
-        start, end = row["event_start"], row["event_end"]
+    if row["session_id"] is not None:
+        start, end = row["session_start"], row["session_end"]
         event = {
-            "id": row["event_id"],
+            "id": row["session_id"],
             "name": sessions.name(start, end),
-            "details": view.links.to("events", row["event_id"]),
+            "details": view.links.to("events", row["session_id"]),
             "date_label": sessions.date_label(start, end),
             "user_permissions": permissions.of(view.user, "event", row["project_id"]),
         }
