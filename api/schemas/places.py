@@ -7,6 +7,7 @@ from typing_extensions import TypedDict
 
 from api import permissions
 from api.schemas.related import (
+    NO_THUMBNAILS,
     CaptureSetLink,
     ExampleCapture,
     JobLink,
@@ -18,7 +19,6 @@ from api.schemas.related import (
     example_captures,
     job_links,
     linked,
-    thumbnails,
     user_link,
 )
 from api.schemas.values import Day, LocalTime, Permissions, Time, file_size, parsed_time
@@ -603,7 +603,7 @@ class _CaptureShared(TypedDict):
     taxa_count: int | None
     last_processed: Time | None
     project: int
-    thumbnails: Thumbnails
+    thumbnails: Thumbnails | None
 
 
 class CaptureInList(_CaptureShared):
@@ -690,7 +690,7 @@ def _capture(row: Row, view: View) -> _CaptureShared:
         "taxa_count": None,
         "last_processed": row["last_processed"],
         "project": row["project_id"],
-        "thumbnails": thumbnails(row["id"], view),
+        "thumbnails": NO_THUMBNAILS,
     }
 
 

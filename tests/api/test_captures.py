@@ -132,7 +132,7 @@ async def test_the_captures_of_a_session_that_is_deleted_stay(
 
 
 async def test_a_capture_says_where_it_is_from_and_where_its_file_is(
-    client: httpx2.AsyncClient, field: Field, address: str
+    client: httpx2.AsyncClient, field: Field
 ) -> None:
     project_id = await field.project()
     station_id = await field.station(project_id, "Oak")
@@ -159,7 +159,7 @@ async def test_a_capture_says_where_it_is_from_and_where_its_file_is(
     )
     assert (made["timestamp"], made["width"], made["height"]) == ("2024-06-01T22:15:00", 4096, 2160)
     assert (made["size"], made["size_display"]) == (16733, "16.3\xa0KB")
-    assert made["thumbnails"]["small"] == f"{address}/api/v2/captures/thumbnails/{made['id']}/?label=small"
+    assert made["thumbnails"] is None
     assert (made["detections"], made["jobs"], made["collections"]) == ([], [], [])
     assert made == await fetch(client, f"/captures/{made['id']}/")
     [listed] = (await fetch(client, f"/captures/?project_id={project_id}"))["results"]
@@ -515,3 +515,36 @@ async def test_a_job_of_a_capture_that_is_deleted_stays(client: httpx2.AsyncClie
 
     assert gone.status_code == 204
     assert (await fetch(client, f"/jobs/{job_id}/"))["source_image_single"] is None
+
+
+# addresses ------------------------------------------------------------------------------------------------------
+
+
+async def test_thumbnails_are_named_nowhere_as_long_as_there_are_none(
+    client: httpx2.AsyncClient, field: Field
+) -> None:
+    project_id = await field.project()
+    station_id = await field.station(project_id)
+    session_id = await field.session(project_id, station_id, "2024-06-01")
+    [capture_id] = await field.captures(project_id, station_id, [None], session_id=session_id)
+    job = {"project_id": project_id, "source_image_single_id": capture_id, "job_type_key": "ml"}
+    job_id = await field.row("jobs", name="Job", **job)
+    paths = (
+        f"/captures/{capture_id}/",
+        f"/captures/?project_id={project_id}",
+        f"/events/{session_id}/",
+        "/events/",
+        f"/deployments/{station_id}/",
+        f"/jobs/{job_id}/",
+    )
+
+    texts = [(await client.get(path)).text for path in paths]
+
+    assert ["captures/thumbnails" in text for text in texts] == [False] * 6
+    # the field stays
+    assert ['"thumbnails":null' in text for text in texts[:5]] == [True] * 5
+    schemas = (await client.get("/schema/")).json()["components"]["schemas"]
+    for name in ("Capture", "CaptureInList", "ExampleCapture"):
+        kinds = schemas[name]["properties"]["thumbnails"]["anyOf"]
+        assert kinds == [{"$ref": "#/components/schemas/Thumbnails"}, {"type": "null"}]
+        assert "thumbnails" in schemas[name]["required"]
