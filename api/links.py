@@ -29,7 +29,7 @@ class Links:
         """The file of a capture, for whoever has its signed query."""
         return f"{self._files}/{capture_id}?{query}"
 
-    def listing(self, path: str, **parameters: int) -> str:
+    def listing(self, path: str, **parameters: int | str) -> str:
         """A list, narrowed by its query parameters."""
         return f"{self._root}/{path}/?{urlencode(parameters)}"
 

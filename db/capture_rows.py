@@ -14,16 +14,21 @@ CROSS JOIN LATERAL (
 CAPTURES = Listing(
     table="source_images",
     columns="""t.id, t.project_id, t.path, t.public_base_url, t.timestamp, t.width, t.height, t.size,
-        t.deployment_id, d.name AS deployment_name, t.event_id, e.start AS event_start, e."end" AS event_end,
+        t.deployment_id, d.name AS deployment_name,
+        t.event_id, e.id AS session_id, e.start AS session_start, e."end" AS session_end,
         found.detections, found.any AS detections_or_none, found.last_processed, stored.source""",
     related=f"""
     LEFT JOIN deployments d ON d.id = t.deployment_id
-    LEFT JOIN events e ON e.id = t.event_id
+    -- a session whose station was deleted is shown nowhere
+    LEFT JOIN events e ON e.id = t.event_id AND e.deployment_id IS NOT NULL
     {storage_rows.joined("d.data_source_id")}
     {_FOUND}
     """,
     detail_columns=f""", {times("created_at", "updated_at", "last_modified")}, t.checksum, t.checksum_algorithm,
-        t.test_image, of_row.jobs, sets.collections, before.id AS previous_id, after.id AS next_id,
+        t.uploaded_by_id, t.test_image, of_row.jobs, sets.collections, boxes.boxes,
+        before.id AS previous_id, after.id AS next_id,
+        CASE WHEN t.timestamp IS NOT NULL AND e.id IS NOT NULL THEN places.place END AS place,
+        CASE WHEN e.id IS NOT NULL THEN places.captures END AS session_captures,
         starred.id IS NOT NULL AS starred""",
     detail_related=f"""
     {jobs_of("source_image_single_id")}
@@ -33,14 +38,24 @@ CAPTURES = Listing(
         FROM source_image_collection_images m JOIN source_image_collections c ON c.id = m.collection_id
         WHERE m.source_image_id = t.id
     ) sets ON true
+    CROSS JOIN LATERAL (
+        -- the project's filters are by determination, and nothing is determined yet: no occurrence is left out by them
+        SELECT jsonb_agg(jsonb_build_object('id', x.id, 'bbox', x.bbox, 'occurrence_id', o.id) ORDER BY x.id) AS boxes
+        FROM detections x LEFT JOIN occurrences o ON o.id = x.occurrence_id AND o.project_id = t.project_id
+        WHERE x.source_image_id = t.id AND x.bbox IS NOT NULL
+    ) boxes
+    CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE i.timestamp <= t.timestamp) AS place, count(*) AS captures
+        FROM source_images i WHERE i.event_id = e.id
+    ) places
     LEFT JOIN LATERAL (
         SELECT i.id FROM source_images i
-        WHERE i.event_id = t.event_id AND (i.timestamp, i.id) < (t.timestamp, t.id)
+        WHERE i.event_id = e.id AND (i.timestamp, i.id) < (t.timestamp, t.id)
         ORDER BY i.timestamp DESC, i.id DESC LIMIT 1
     ) before ON true
     LEFT JOIN LATERAL (
         SELECT i.id FROM source_images i
-        WHERE i.event_id = t.event_id AND (i.timestamp, i.id) > (t.timestamp, t.id)
+        WHERE i.event_id = e.id AND (i.timestamp, i.id) > (t.timestamp, t.id)
         ORDER BY i.timestamp, i.id LIMIT 1
     ) after ON true
     LEFT JOIN LATERAL (

@@ -19,7 +19,7 @@ JOBS = Listing(
     t.source_image_collection_id, c.name AS collection_name, c.method AS collection_method,
     t.source_image_single_id, i.path AS image_path, i.public_base_url AS image_base_url,
     i.width AS image_width, i.height AS image_height, i.timestamp AS image_timestamp,
-    i.event_id AS image_event_id, stored.source AS image_source,
+    e.id AS image_event_id, stored.source AS image_source,
     t.pipeline_id, l.name AS pipeline_name, l.slug AS pipeline_slug, l.description AS pipeline_description,
     l.version AS pipeline_version, l.version_name AS pipeline_version_name,
     l.created_at AT TIME ZONE %(zone)s AS pipeline_created_at,
@@ -33,6 +33,7 @@ JOBS = Listing(
     LEFT JOIN deployments d ON d.id = t.deployment_id
     LEFT JOIN source_image_collections c ON c.id = t.source_image_collection_id
     LEFT JOIN source_images i ON i.id = t.source_image_single_id
+    LEFT JOIN events e ON e.id = i.event_id AND e.deployment_id IS NOT NULL
     LEFT JOIN deployments s ON s.id = i.deployment_id
     {joined_source("s.data_source_id")}
     LEFT JOIN pipelines l ON l.id = t.pipeline_id

@@ -14,7 +14,7 @@ PROJECTS = Listing(
     detail_columns=""",
         stations.deployments, t.owner_id, o.name AS owner_name, t.feature_flags, t.session_time_gap_seconds,
         t.default_filters_score_threshold, t.default_processing_pipeline_id, l.name AS pipeline_name,
-        (t.owner_id IS NOT NULL AND t.owner_id = %(user_id)s) OR EXISTS (
+        %(sees_all)s OR coalesce(t.owner_id = %(user_id)s, false) OR EXISTS (
             SELECT 1 FROM project_members m WHERE m.project_id = t.id AND m.user_id = %(user_id)s
         ) AS is_member""",
     detail_related="""

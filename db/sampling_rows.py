@@ -49,23 +49,34 @@ def _hours(start: int | None, end: int | None) -> list[str]:
     return [from_start] * (start is not None) + [to_end] * (end is not None)
 
 
+def _first(query: str, order: str, arguments: Arguments, values: dict[str, Any]) -> Sample:
+    """The first `max_num` of what a query without an order gives; all of it, in no order, if null."""
+    if arguments["max_num"] is None:
+        return query, values
+    return f"{query} ORDER BY {order} LIMIT %(max_num)s", {**values, "max_num": arguments["max_num"]}
+
+
 def full(arguments: Arguments) -> Sample:
-    """Every capture that passes the filters."""
+    """Every capture that passes the filters; of no more than `max_num` the first by time."""
     where, values = _common(arguments)
-    return f"SELECT i.id FROM source_images i WHERE {where}", values
+    return _first(f"SELECT i.id FROM source_images i WHERE {where}", "i.timestamp, i.id", arguments, values)
 
 
 def random(arguments: Arguments) -> Sample:
-    """`size` captures by lot; all if null."""
+    """`size` captures by lot, but no more than `max_num`; all if both are null."""
     where, values = _common(arguments)
+    limits = [arguments[name] for name in ("size", "max_num") if arguments[name] is not None]
     return (
         f"SELECT i.id FROM source_images i WHERE {where} ORDER BY {_SHUFFLED}, i.id LIMIT %(size)s",
-        {**values, "size": arguments["size"]},
+        {**values, "size": min(limits, default=None)},
     )
 
 
 def interval(arguments: Arguments) -> Sample:
-    """By station and time: the first, then each at least `minute_interval` after the last one taken."""
+    """By station and time: the first, then each at least `minute_interval` after the last one taken.
+
+    Of all stations together the first `max_num` by time.
+    """
     where, values = _common(arguments)
     if arguments["deployment_ids"] is None and arguments["deployment_id"] is not None:
         where += " AND i.deployment_id = %(deployment_id)s"
@@ -74,7 +85,8 @@ def interval(arguments: Arguments) -> Sample:
         where += " AND (i.event_id IS NULL OR i.event_id <> ALL(CAST(%(exclude_events)s AS bigint[])))"
         values["exclude_events"] = arguments["exclude_events"]
     where += " AND i.deployment_id IS NOT NULL"
-    return _walk(where, values, arguments["minute_interval"], stations_apart=True)
+    query, values = _walk(where, values, arguments["minute_interval"], stations_apart=True)
+    return f"{query} LIMIT %(max_num)s", {**values, "max_num": arguments["max_num"]}
 
 
 def _walk(where: str, values: dict[str, Any], minutes: float, *, stations_apart: bool) -> Sample:
@@ -100,71 +112,78 @@ def _walk(where: str, values: dict[str, Any], minutes: float, *, stations_apart:
 
 
 def manual(arguments: Arguments) -> Sample:
-    """Those of `image_ids` that are in the project."""
-    return (
-        "SELECT i.id FROM source_images i"
-        " WHERE i.project_id = %(project_id)s AND i.id = ANY(CAST(%(image_ids)s AS bigint[]))",
-        {"image_ids": arguments["image_ids"]},
-    )
+    """Those of `image_ids` that are in the project; of no more than `max_num` the first that are listed."""
+    values = {"image_ids": arguments["image_ids"]}
+    query = "SELECT i.id FROM source_images i WHERE i.project_id = %(project_id)s"
+    if arguments["max_num"] is None:
+        return f"{query} AND i.id = ANY(CAST(%(image_ids)s AS bigint[]))", values
+    listed = """
+        SELECT i.id FROM source_images i JOIN (
+            SELECT id, min(place) AS place
+            FROM unnest(CAST(%(image_ids)s AS bigint[])) WITH ORDINALITY AS each (id, place) GROUP BY id
+        ) listed ON listed.id = i.id
+        WHERE i.project_id = %(project_id)s
+    """
+    return _first(listed, "listed.place", arguments, values)
 
 
-def _ranked(order: str, most: int | None) -> Sample:
+def _ranked(order: str, most: int | None, arguments: Arguments) -> Sample:
     """The first `most` captures of each session of the project in that order; all if null."""
-    return (
-        f"""
+    query = f"""
         SELECT id FROM (
-            SELECT i.id, row_number() OVER (PARTITION BY i.event_id ORDER BY {order}) AS place
+            SELECT i.id, i.timestamp, row_number() OVER (PARTITION BY i.event_id ORDER BY {order}) AS place
             FROM source_images i JOIN events e ON e.id = i.event_id AND e.project_id = %(project_id)s
             WHERE i.project_id = %(project_id)s
         ) ranked
-        WHERE CAST(%(most)s AS bigint) IS NULL OR place <= %(most)s
-        """,
-        {"most": most},
-    )
+        WHERE (CAST(%(most)s AS bigint) IS NULL OR place <= %(most)s)
+    """
+    return _first(query, _IN_TURNS, arguments, {"most": most})
+
+
+# as many sessions as can be: the first of each, then the second of each
+_IN_TURNS = "place, timestamp, id"
 
 
 def random_from_each_event(arguments: Arguments) -> Sample:
     """Up to `num_each` captures of each session by lot."""
-    return _ranked(f"{_SHUFFLED}, i.id", arguments["num_each"])
+    return _ranked(f"{_SHUFFLED}, i.id", arguments["num_each"], arguments)
 
 
 def greatest_file_size_from_each_event(arguments: Arguments) -> Sample:
     """The `num_each` largest captures of each session; one of unknown size comes last."""
-    return _ranked("i.size DESC NULLS LAST, i.id", arguments["num_each"])
+    return _ranked("i.size DESC NULLS LAST, i.id", arguments["num_each"], arguments)
 
 
 def last_and_random_from_each_event(arguments: Arguments) -> Sample:
     """The newest capture of each session, and up to `num_each` others of it by lot."""
     others = arguments["num_each"]
     if others == 0:
-        return _ranked("i.timestamp DESC NULLS LAST, i.id", 1)
-    return (
-        f"""
+        return _ranked("i.timestamp DESC NULLS LAST, i.id", 1, arguments)
+    query = f"""
         SELECT id FROM (
-            SELECT i.id, i.event_id, row_number() OVER (
+            SELECT i.id, i.timestamp, row_number() OVER (
                 PARTITION BY i.event_id ORDER BY i.age <> 1, {_SHUFFLED}, i.id
             ) AS place
             FROM (
-                SELECT c.id, c.event_id, row_number() OVER (
+                SELECT c.id, c.event_id, c.timestamp, row_number() OVER (
                     PARTITION BY c.event_id ORDER BY c.timestamp DESC NULLS LAST, c.id
                 ) AS age
                 FROM source_images c JOIN events e ON e.id = c.event_id AND e.project_id = %(project_id)s
                 WHERE c.project_id = %(project_id)s
             ) i
         ) ranked
-        WHERE CAST(%(most)s AS bigint) IS NULL OR place <= %(most)s
-        """,
-        {"most": None if others is None else others + 1},
-    )
+        WHERE (CAST(%(most)s AS bigint) IS NULL OR place <= %(most)s)
+    """
+    return _first(query, _IN_TURNS, arguments, {"most": None if others is None else others + 1})
 
 
 def detections_only(arguments: Arguments) -> Sample:
     """Captures with at least one real detection: the mark that nothing was found is none."""
-    return (
+    query = (
         "SELECT i.id FROM source_images i WHERE i.project_id = %(project_id)s AND EXISTS"
-        " (SELECT 1 FROM detections d WHERE d.source_image_id = i.id AND d.bbox IS NOT NULL)",
-        {},
+        " (SELECT 1 FROM detections d WHERE d.source_image_id = i.id AND d.bbox IS NOT NULL)"
     )
+    return _first(query, "i.timestamp, i.id", arguments, {})
 
 
 def common_combined(arguments: Arguments) -> Sample:

@@ -1,4 +1,7 @@
-"""Counts for the menu of the page, from what is kept on stations: cheap however many captures there are."""
+"""Counts for the menu of the page, from what is kept on stations: cheap however many captures there are.
+
+What has no station any more, since that was deleted, is not counted.
+"""
 
 from db.connections import Connection, Row, one, value
 from db.listing import VISIBLE_PROJECTS, Viewer
@@ -10,7 +13,8 @@ WITH seen AS MATERIALIZED (
 SELECT
     (SELECT count(*) FROM ({VISIBLE_PROJECTS}) p) AS projects,
     (SELECT count(*) FROM deployments d JOIN seen ON seen.id = d.project_id) AS deployments,
-    (SELECT count(*) FROM events e JOIN seen ON seen.id = e.project_id) AS events,
+    (SELECT count(*) FROM deployments d JOIN seen ON seen.id = d.project_id JOIN events e ON e.deployment_id = d.id)
+        AS events,
     (SELECT coalesce(sum(d.captures_count), 0)::bigint FROM deployments d JOIN seen ON seen.id = d.project_id)
         AS captures
 """
@@ -24,9 +28,10 @@ async def summary(db: Connection, viewer: Viewer, project_id: int | None) -> Row
 
 
 _DETECTIONS = f"""
-SELECT count(*) AS detections FROM detections x JOIN source_images i ON i.id = x.source_image_id
-WHERE x.bbox IS NOT NULL AND i.project_id IN ({VISIBLE_PROJECTS})
-    AND (CAST(%(project_id)s AS bigint) IS NULL OR i.project_id = %(project_id)s)
+SELECT count(*) AS detections
+FROM detections x JOIN source_images i ON i.id = x.source_image_id JOIN deployments d ON d.id = i.deployment_id
+WHERE x.bbox IS NOT NULL AND d.project_id IN ({VISIBLE_PROJECTS})
+    AND (CAST(%(project_id)s AS bigint) IS NULL OR d.project_id = %(project_id)s)
 """
 
 

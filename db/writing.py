@@ -50,6 +50,8 @@ SCOPED = frozenset(
     }
 )
 """Tables whose rows belong to one project, and can be named within it only."""
+# a session whose station was deleted is shown nowhere, so it cannot be named either
+_SHOWN = {"events": " AND t.deployment_id IS NOT NULL"}
 
 
 async def missing(
@@ -80,7 +82,7 @@ async def missing(
 
 def _narrowed(table: str, scoped: bool, viewer: Viewer | None) -> str:
     if scoped and table in SCOPED:
-        return " AND t.project_id = %(own_project)s"
+        return f"{_SHOWN.get(table, '')} AND t.project_id = %(own_project)s"
     if table == "projects" and viewer is not None:
         return f" AND t.id IN ({VISIBLE_PROJECTS})"
-    return ""
+    return _SHOWN.get(table, "")

@@ -6,12 +6,18 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-Check = Callable[[Any], str | None]
-"""Gives the reason why a value does not fit, or None if it does."""
+Parse = Callable[[Any], Any]
+"""Gives the value that was meant; raises Unfit with the reason why what was sent is none."""
 
 REQUIRED = object()
 
+# what a number looks like as text, which is how HTML forms send it: nothing around it, and no digits but these ten
+_WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
+_NUMBER = re.compile(r"[+-]?([0-9]{1,30}(\.[0-9]{0,30})?|\.[0-9]{1,30})([eE][+-]?[0-9]{1,4})?")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_TRUTH = {"true": True, "false": False}
+LONGEST_SHOWN = 80
+"""Characters of a value in the reason why it is refused."""
 
 
 class SamplingError(ValueError):
@@ -23,55 +29,79 @@ class SamplingError(ValueError):
         self.reason = reason
 
 
-def _is_int(value: Any) -> bool:
+class Unfit(ValueError):
+    """A value that an argument cannot have."""
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+
+
+def integer(value: Any) -> int:
+    """A whole number, as such or as text."""
+    number = int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise Unfit(f"expected an integer, got {_shown(value)}")
     # the bounds are those of a bigint column
-    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+    if not -(2**63) <= number < 2**63:
+        raise Unfit(f"out of range, got {_shown(value)}")
+    return number
 
 
-def integer(value: Any) -> str | None:
-    return None if _is_int(value) else f"expected an integer, got {value!r}"
+def count(value: Any) -> int:
+    number = integer(value)
+    if number < 0:
+        raise Unfit(f"must not be negative, got {number}")
+    return number
 
 
-def count(value: Any) -> str | None:
-    if not _is_int(value):
-        return f"expected an integer, got {value!r}"
-    return None if value >= 0 else f"must not be negative, got {value}"
+def boolean(value: Any) -> bool:
+    """True or false, as such or as one of these words."""
+    meant = _TRUTH.get(value.lower()) if isinstance(value, str) else value
+    if not isinstance(meant, bool):
+        raise Unfit(f"expected true or false, got {_shown(value)}")
+    return meant
 
 
-def boolean(value: Any) -> str | None:
-    return None if isinstance(value, bool) else f"expected true or false, got {value!r}"
-
-
-def minutes(value: Any) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return f"expected a number of minutes, got {value!r}"
+def minutes(value: Any) -> int | float:
+    number = value
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        number = int(value) if _WHOLE.fullmatch(value) else float(value)
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise Unfit(f"expected a number of minutes, got {_shown(value)}")
     # a hundred years: beyond, interval arithmetic leaves the range of a timestamp
-    return None if abs(value) <= 60 * 24 * 36525 else f"out of range, got {value!r}"
+    if not abs(number) <= 60 * 24 * 36525:
+        raise Unfit(f"out of range, got {_shown(value)}")
+    return number
 
 
-def integers(value: Any) -> str | None:
-    if isinstance(value, list) and all(_is_int(each) for each in value):
-        return None
-    return f"expected a list of integers, got {value!r}"
+def integers(value: Any) -> list[int]:
+    if isinstance(value, list):
+        try:
+            return [integer(each) for each in value]
+        except Unfit:
+            pass
+    raise Unfit(f"expected a list of integers, got {_shown(value)}")
 
 
-def day(value: Any) -> str | None:
-    reason = f"expected a date as YYYY-MM-DD, got {value!r}"
+def day(value: Any) -> str:
+    unfit = Unfit(f"expected a date as YYYY-MM-DD, got {_shown(value)}")
     # Python by itself also reads weeks, as in 2024-W22-6
     if not isinstance(value, str) or not _DAY.fullmatch(value):
-        return reason
+        raise unfit
     try:
         date.fromisoformat(value)
-    except ValueError:
-        return reason
-    return None
+    except ValueError as error:
+        raise unfit from error
+    return value
 
 
 @dataclass(frozen=True)
 class Argument:
     """One keyword argument of a method."""
 
-    check: Check
+    parse: Parse
     default: Any = None
     nullable: bool = True
 
@@ -89,6 +119,10 @@ COMMON = {
 }
 
 
+MAX_NUM = {"max_num": Argument(count)}
+"""How many captures a method chooses at most; which go before others is its own affair (db.sampling_rows)."""
+
+
 @dataclass(frozen=True)
 class Method:
     """A way to choose captures for a set."""
@@ -101,8 +135,8 @@ class Method:
 METHODS = {
     method.key: method
     for method in (
-        Method("full", COMMON),
-        Method("random", {"size": Argument(count, 100), **COMMON}),
+        Method("full", {**COMMON, **MAX_NUM}),
+        Method("random", {"size": Argument(count, 100), **COMMON, **MAX_NUM}),
         Method("stratified_random", has_sampler=False),
         Method(
             "interval",
@@ -111,21 +145,22 @@ METHODS = {
                 "exclude_events": Argument(integers, []),
                 "deployment_id": Argument(integer),
                 **COMMON,
+                **MAX_NUM,
             },
         ),
-        Method("manual", {"image_ids": Argument(integers, REQUIRED, nullable=False)}),
+        Method("manual", {"image_ids": Argument(integers, REQUIRED, nullable=False), **MAX_NUM}),
         Method("starred", has_sampler=False),
-        Method("random_from_each_event", {"num_each": Argument(count, 10)}),
-        Method("last_and_random_from_each_event", {"num_each": Argument(count, 1)}),
-        Method("greatest_file_size_from_each_event", {"num_each": Argument(count, 1)}),
-        Method("detections_only"),
+        Method("random_from_each_event", {"num_each": Argument(count, 10), **MAX_NUM}),
+        Method("last_and_random_from_each_event", {"num_each": Argument(count, 1), **MAX_NUM}),
+        Method("greatest_file_size_from_each_event", {"num_each": Argument(count, 1), **MAX_NUM}),
+        Method("detections_only", MAX_NUM),
         Method(
             "common_combined",
             {
                 "minute_interval": Argument(minutes),
-                "max_num": Argument(count),
                 "shuffle": Argument(boolean, True),
                 **COMMON,
+                **MAX_NUM,
             },
         ),
     )
@@ -133,10 +168,11 @@ METHODS = {
 
 
 def sampler(key: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Every argument of a method, defaults filled in.
+    """Every argument of a method as a number, truth value, date or list, defaults filled in.
 
+    Numbers may come as text. An empty text is an argument that was not given; so is null where it means nothing.
     Raises SamplingError naming the field: `method` if it is unknown or has no sampler, otherwise the first
-    argument that is unknown, missing, null where it may not be, or of the wrong kind.
+    argument that is unknown, missing, or of the wrong kind.
     """
     method = METHODS.get(key)
     if method is None:
@@ -149,15 +185,27 @@ def sampler(key: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _value(name, argument, kwargs) for name, argument in method.arguments.items()}
 
 
+def given(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that forms did not leave empty, be it one of another method: they send null or an empty text."""
+    return {name: value for name, value in kwargs.items() if value is not None and value != ""}
+
+
+def normalised(key: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that are given, and no defaults, as `sampler` reads them; raises the same errors."""
+    wanted = given(kwargs)
+    arguments = sampler(key, wanted)
+    return {name: arguments[name] for name in wanted}
+
+
 def _value(name: str, argument: Argument, kwargs: Mapping[str, Any]) -> Any:
-    if name not in kwargs:
+    value = kwargs.get(name, "")
+    if value == "" or (value is None and not argument.nullable):
         if argument.default is REQUIRED:
             raise SamplingError(name, "a value is required")
         return argument.default
-    value = kwargs[name]
-    if value is None and argument.nullable:
+    if value is None:
         return None
-    reason = argument.check(value)
-    if reason is not None:
-        raise SamplingError(name, reason)
-    return value
+    try:
+        return argument.parse(value)
+    except Unfit as unfit:
+        raise SamplingError(name, str(unfit)) from unfit

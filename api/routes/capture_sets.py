@@ -55,13 +55,10 @@ class CaptureSets(Resource):
 
     async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
         """Method and kwargs against each other, as they will be then."""
-        if "kwargs" in values:
-            # null is what clients send for a field left empty, be it one of another method
-            values["kwargs"] = {name: each for name, each in values["kwargs"].items() if each is not None}
         if "kwargs" in values or "method" in values:
             before: Row = {"method": "full", "kwargs": {}} if row is None else row
             after = {**before, **values}
-            _check_sampling(after["method"], after["kwargs"])
+            values["kwargs"] = _sampling(after["method"], after["kwargs"])
 
     async def populate(self, item_id: str, call: CallDep) -> Response:
         """Start a job that fills the capture set by its sampling method."""
@@ -104,12 +101,15 @@ class CaptureSets(Resource):
         return await self.act_on(call, item_id, f"{verb}_capture_sourceimagecollection", act)
 
 
-def _check_sampling(method: str, kwargs: dict[str, Any]) -> None:
-    """A method without a sampler takes no arguments and is filled by other means; others are checked now."""
+def _sampling(method: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments as they are kept.
+
+    A method without a sampler takes no arguments and is filled by other means; those of others are checked now.
+    """
     if not sampling.METHODS[method].has_sampler:
-        return
+        return sampling.given(kwargs)
     try:
-        sampling.sampler(method, kwargs)
+        return sampling.normalised(method, kwargs)
     except sampling.SamplingError as error:
         raise Invalid({"kwargs": [str(error)]}) from error
 

@@ -1,20 +1,25 @@
 """Sessions and captures (domain 1.2, 8)."""
 
+import re
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
-from fastapi import Response
+from fastapi import Request, Response
 
-from api import fields
+from api import fields, filters, queries
 from api.call import Answer, Call, CallDep, Then
-from api.errors import Invalid
+from api.errors import Invalid, NotFound
 from api.fields import Integer, Moment, Reference, Text, Url
 from api.filters import TIMES, Sort, Yes
 from api.filters import Row as RowFilter
 from api.permissions import require_somebody
 from api.resource import Resource
+from api.responses import json_response
 from api.schemas import places as schema
+from api.schemas import sessions as session_schema
 from api.view import View
-from db import capture_rows, capture_set_rows, session_rows, station_rows
+from db import capture_rows, capture_set_rows, session_rows, station_rows, timeline_rows
 from db.connections import Connection, Row
 
 _PROCESSED = "EXISTS (SELECT 1 FROM detections x WHERE x.source_image_id = t.id)"
@@ -23,6 +28,59 @@ _IN_SET = """EXISTS (
     SELECT 1 FROM source_image_collection_images m
     WHERE m.source_image_id = t.id AND m.collection_id = %(collections)s
 )"""
+
+
+_TOO_FINE = (
+    "There would be {intervals} intervals, and at most {most} are given. "
+    "Ensure this value is greater than or equal to {least_minutes}."
+)
+_WHOLE = re.compile(r"[+-]?[0-9]+\Z")
+
+
+def _capture_id(request: Request, name: str) -> int | None:
+    """The id that a parameter names; null for one that nothing can have. Raises Invalid for what is no number."""
+    text = queries.last(request, name)
+    if text and not _WHOLE.match(text):
+        raise Invalid({name: ["A valid integer is required."]})
+    return filters.row_number(text or "")
+
+
+def _moment(request: Request, name: str) -> datetime | None:
+    text = queries.last(request, name)
+    try:
+        return fields.Moment().parse(text) if text else None
+    except fields.Refused as refused:
+        raise Invalid({name: [str(refused)]}) from refused
+
+
+_PLACES: dict[str, Callable[[Request, str], Any]] = {
+    "capture": _capture_id,
+    "timestamp": _moment,
+    "detection": _capture_id,
+    "occurrence": _capture_id,
+}
+"""What a capture of a session may be named by, in the order in which one goes before another."""
+_PLACE_PARAMETERS = [
+    queries.parameter(
+        "capture", {"type": "integer", "minimum": 1}, "Give `capture_page_offset` of this capture."
+    ),
+    queries.parameter("timestamp", fields.Moment().schema(), "Of the capture taken at that very time."),
+    queries.parameter("detection", {"type": "integer", "minimum": 1}, "Of the capture of this detection."),
+    queries.parameter(
+        "occurrence", {"type": "integer", "minimum": 1}, "Of the capture of its earliest detection."
+    ),
+    queries.parameter(
+        "offset", {"type": "integer", "minimum": 0}, "What `capture_page_offset` is if nothing is named."
+    ),
+]
+
+
+def _resolution(request: Request) -> int | None:
+    """How many minutes an interval is to last; null for the usual."""
+    text = queries.last(request, "resolution_minutes")
+    if text and not _WHOLE.match(text):
+        raise Invalid({"resolution_minutes": ["A valid integer is required."]})
+    return queries.integer(request, "resolution_minutes", minimum=1)
 
 
 class OfStation(Resource):
@@ -50,8 +108,8 @@ class Sessions(OfStation):
     many = "sessions"
     noun = "event"
     listing = session_rows.SESSIONS
-    item_schema = schema.Session
-    detail_schema = schema.Session
+    item_schema = session_schema.SessionInList
+    detail_schema = session_schema.Session
     fields = {
         "deployment_id": Reference(required=True, table="deployments"),
         "start": Moment(required=True),
@@ -73,7 +131,48 @@ class Sessions(OfStation):
     }
 
     def item(self, row: Row, view: View) -> Any:
-        return schema.session(row, view)
+        return session_schema.session_in_list(row, view)
+
+    def detail(self, row: Row, view: View) -> Any:
+        return session_schema.session(row, view)
+
+    def more(self, call: Call) -> dict[str, Any]:
+        """Whose place among the session's captures is asked for: that of the first parameter which is given."""
+        request = call.request
+        values: dict[str, Any] = {f"at_{name}": None for name in _PLACES}
+        found = {name: parse(request, name) for name, parse in _PLACES.items()}
+        given = next((name for name in _PLACES if queries.last(request, name)), None)
+        if given is not None:
+            values[f"at_{given}"] = found[given]
+        offset = queries.natural(queries.last(request, "offset"))
+        return {**values, "names_place": given is not None, "page_offset": offset}
+
+    def _openapi(self, operation: str) -> dict[str, Any]:
+        declared = super()._openapi(operation)
+        if operation != "get":
+            return declared
+        return {**declared, "parameters": [*declared.get("parameters", []), *_PLACE_PARAMETERS]}
+
+    async def timeline(self, item_id: str, call: CallDep) -> Response:
+        """How many captures and detections there are in each interval of a session, and which captures stand for it.
+
+        Without a resolution intervals are of a minute, or of as many as keep a long session to 2,880 intervals.
+        """
+        minutes = _resolution(call.request)
+        wanted = await self.wanted(call)
+        viewer, session_id = call.viewer, queries.row_id(item_id)
+        async with call.platform.database.single_statements() as db:
+            session = await session_rows.BRIEFLY.detail(db, viewer, session_id, wanted)
+            if session is None:
+                raise NotFound
+            rows = await timeline_rows.read(db, session_id, minutes, viewer.zone)
+        if not rows:
+            raise NotFound
+        if rows[0]["intervals"] > timeline_rows.MOST_INTERVALS:
+            raise Invalid(
+                {"resolution_minutes": [_TOO_FINE.format(**rows[0], most=timeline_rows.MOST_INTERVALS)]}
+            )
+        return json_response(session_schema.timeline(rows, session["project_id"], call.view))
 
     async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
         start = values.get("start", row["start"] if row else None)
@@ -187,6 +286,23 @@ class Captures(OfStation):
 
 
 sessions, captures = Sessions(), Captures()
+_sessions = sessions.router()
+_sessions.add_api_route(
+    "/{item_id}/timeline/",
+    sessions.timeline,
+    methods=["GET"],
+    operation_id="get_session_timeline",
+    summary="Read the timeline of a session",
+    responses={200: {"description": "Its intervals.", "model": session_schema.Timeline}},
+    response_model=None,
+    openapi_extra={
+        "parameters": [
+            queries.parameter(
+                "resolution_minutes", {"type": "integer", "minimum": 1}, "How many minutes an interval lasts."
+            )
+        ]
+    },
+)
 _captures = captures.router()
 for _action, _summary in ((captures.star, "Star a capture"), (captures.unstar, "Unstar a capture")):
     _captures.add_api_route(
@@ -204,4 +320,4 @@ for _action, _summary in ((captures.star, "Star a capture"), (captures.unstar, "
         response_model=None,
     )
 resources = (sessions, captures)
-routers = (sessions.router(), _captures)
+routers = (_sessions, _captures)

@@ -151,8 +151,8 @@ class Members(Resource):
             project = await project_rows.PROJECTS.detail(db, call.viewer, project_id)
         if project is None:
             raise NotFound
-        user = permissions.require_somebody(call.user)
-        if not project["is_member"] and not user.is_superuser:
+        permissions.require_somebody(call.user)
+        if not project["is_member"]:
             raise PermissionDenied
         return Wanted(project_id, found.conditions, found.order)
 

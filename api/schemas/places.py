@@ -1,4 +1,4 @@
-"""Projects, their members, stations, sites, devices, storage, sessions, captures and capture sets (domain 1, 8)."""
+"""Projects, their members, stations, sites, devices, storage, captures and capture sets (domain 1, 8)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,7 @@ from typing_extensions import TypedDict
 
 from api import permissions
 from api.schemas.related import (
+    NO_THUMBNAILS,
     CaptureSetLink,
     ExampleCapture,
     JobLink,
@@ -18,7 +19,6 @@ from api.schemas.related import (
     example_captures,
     job_links,
     linked,
-    thumbnails,
     user_link,
 )
 from api.schemas.values import Day, LocalTime, Permissions, Time, file_size, parsed_time
@@ -511,7 +511,7 @@ def storage(row: Row, view: View) -> Storage:
     }
 
 
-# sessions and captures ----------------------------------------------------------------------------------------
+# captures ----------------------------------------------------------------------------------------
 
 
 def session_link(session: Mapping[str, Any], project_id: int, view: View) -> SessionLink:
@@ -527,57 +527,8 @@ def session_link(session: Mapping[str, Any], project_id: int, view: View) -> Ses
     }
 
 
-class Session(TypedDict):
-    id: int
-    name: str
-    details: str
-    deployment: StationLink | None
-    start: LocalTime
-    end: LocalTime | None
-    day: Day
-    date_label: str
-    duration: str | None
-    duration_label: str
-    captures_count: int
-    detections_count: int
-    occurrences_count: int
-    taxa_count: int
-    captures: str
-    example_captures: list[ExampleCapture]
-    created_at: Time
-    updated_at: Time
-    user_permissions: Permissions
-
-
-def session(row: Row, view: View) -> Session:
-    start, end = row["start"], row["end"]
-    duration = None if end is None else end - start
-    return {
-        "id": row["id"],
-        "name": sessions.name(start, end),
-        "details": view.links.to("events", row["id"]),
-        "deployment": _station_link(row, view),
-        "start": start,
-        "end": end,
-        "day": start.date(),
-        "date_label": sessions.date_label(start, end),
-        "duration": None if duration is None else str(duration.total_seconds()),
-        "duration_label": sessions.duration_label(duration),
-        "captures_count": row["captures_count"],
-        "detections_count": row["detections"],
-        "occurrences_count": 0,
-        "taxa_count": 0,
-        "captures": view.links.listing("captures", event=row["id"]),
-        "example_captures": example_captures(row["captures"], view),
-        "created_at": row["created_at"],
-        "updated_at": row["updated_at"],
-        "user_permissions": permissions.of(view.user, "event", row["project_id"]),
-    }
-
-
-def _station_link(row: Row, view: View) -> StationLink | None:
-    if row["deployment_id"] is None:
-        return None
+def station_link(row: Row, view: View) -> StationLink:
+    """The station of a session or a capture."""
     return {
         "id": row["deployment_id"],
         "name": row["deployment_name"],
@@ -586,7 +537,7 @@ def _station_link(row: Row, view: View) -> StationLink | None:
     }
 
 
-class _CaptureShared(TypedDict):
+class CaptureInList(TypedDict):
     id: int
     details: str
     deployment: StationLink | None
@@ -603,32 +554,82 @@ class _CaptureShared(TypedDict):
     taxa_count: int | None
     last_processed: Time | None
     project: int
-    thumbnails: Thumbnails
-
-
-class CaptureInList(_CaptureShared):
+    thumbnails: Thumbnails | None
     user_permissions: Permissions
 
 
-class Capture(_CaptureShared):
-    detections: list[Any]
+class OccurrenceOfDetection(TypedDict):
+    """Not determined: nothing is, yet."""
+
+    id: int
+    details: str | None
+    determination: None
+    determination_score: float | None
+    user_permissions: Permissions
+
+
+class Detection(TypedDict):
+    """Something found on a capture, in pixels; `bbox` is left, top, right and bottom.
+
+    Addresses are null as long as nothing is served there.
+    """
+
+    id: int
+    details: str | None
+    url: str | None
+    width: float | None
+    height: float | None
+    bbox: list[float]
+    occurrence: OccurrenceOfDetection | None
+    classifications: str | None
+    occurrence_meets_criteria: bool
+    user_permissions: Permissions
+
+
+class Capture(TypedDict):
+    id: int
+    details: str
+    deployment: StationLink | None
+    event: SessionLink | None
+    url: str | None
+    path: str
+    timestamp: LocalTime | None
+    width: int | None
+    height: int | None
+    size: int | None
+    size_display: str
+    detections_count: int
+    occurrences_count: int
+    taxa_count: int
+    last_processed: Time | None
+    detections: list[Detection]
+    project: int
+    uploaded_by: int | None
+    test_image: bool
     jobs: list[JobLink]
     collections: list[CaptureSetLink]
     event_next_capture_id: int | None
     event_prev_capture_id: int | None
+    event_current_capture_index: int | None
+    event_total_captures: int | None
     is_starred: bool
     checksum: str | None
     checksum_algorithm: str | None
     last_modified: Time | None
-    test_image: bool
     created_at: Time
     updated_at: Time
+    thumbnails: Thumbnails | None
     user_permissions: Permissions
 
 
 def capture_in_list(row: Row, view: View) -> CaptureInList:
     return {
-        **_capture(row, view),
+        **_capture(row, view),  # type: ignore[typeddict-item]
+        "occurrences_count": None,
+        "taxa_count": None,
+        "last_processed": row["last_processed"],
+        "project": row["project_id"],
+        "thumbnails": NO_THUMBNAILS,
         "user_permissions": permissions.of_capture(view.user, row["project_id"]),
     }
 
@@ -645,38 +646,74 @@ def capture(row: Row, view: View) -> Capture:
         for each in row["collections"] or []
     ]
     return {
-        **_capture(row, view),
-        "detections": [],
+        **_capture(row, view),  # type: ignore[typeddict-item]
+        "occurrences_count": 0,
+        "taxa_count": 0,
+        "last_processed": row["last_processed"],
+        "detections": [_detection(each) for each in row["boxes"] or []],
+        "project": row["project_id"],
+        "uploaded_by": row["uploaded_by_id"],
+        "test_image": row["test_image"],
         "jobs": job_links(row["jobs"], view),
         "collections": sets,
         "event_next_capture_id": row["next_id"],
         "event_prev_capture_id": row["previous_id"],
+        "event_current_capture_index": row["place"],
+        "event_total_captures": row["session_captures"],
         "is_starred": row["starred"],
         "checksum": row["checksum"],
         "checksum_algorithm": row["checksum_algorithm"],
         "last_modified": row["last_modified"],
-        "test_image": row["test_image"],
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],
+        "thumbnails": NO_THUMBNAILS,
         "user_permissions": permissions.of_capture(view.user, row["project_id"]),
     }
 
 
-def _capture(row: Row, view: View) -> _CaptureShared:
+def _detection(box: Mapping[str, Any]) -> Detection:
+    """A detection from a JSON aggregate."""
+    occurrence: OccurrenceOfDetection | None = None
+    if box["occurrence_id"] is not None:
+        occurrence = {
+            "id": box["occurrence_id"],
+            "details": None,
+            "determination": None,
+            "determination_score": None,
+            "user_permissions": [],
+        }
+    edges: list[float] = box["bbox"] or []
+    left, top, right, bottom = edges if len(edges) == 4 else (None, None, None, None)
+    return {
+        "id": box["id"],
+        "details": None,
+        "url": None,
+        "width": None if left is None or right is None else right - left,
+        "height": None if top is None or bottom is None else bottom - top,
+        "bbox": edges,
+        "occurrence": occurrence,
+        "classifications": None,
+        "occurrence_meets_criteria": occurrence is not None,
+        "user_permissions": [],
+    }
+
+
+def _capture(row: Row, view: View) -> dict[str, Any]:
+    """What list and detail say alike, in its order."""
     event: SessionLink | None = None
-    if row["event_id"] is not None:
-        start, end = row["event_start"], row["event_end"]
+    if row["session_id"] is not None:
+        start, end = row["session_start"], row["session_end"]
         event = {
-            "id": row["event_id"],
+            "id": row["session_id"],
             "name": sessions.name(start, end),
-            "details": view.links.to("events", row["event_id"]),
+            "details": view.links.to("events", row["session_id"]),
             "date_label": sessions.date_label(start, end),
             "user_permissions": permissions.of(view.user, "event", row["project_id"]),
         }
     return {
         "id": row["id"],
         "details": view.links.to("captures", row["id"]),
-        "deployment": _station_link(row, view),
+        "deployment": None if row["deployment_id"] is None else station_link(row, view),
         "event": event,
         "url": capture_url(row, view),
         "path": row["path"],
@@ -686,11 +723,6 @@ def _capture(row: Row, view: View) -> _CaptureShared:
         "size": row["size"],
         "size_display": file_size(row["size"]),
         "detections_count": row["detections"],
-        "occurrences_count": None,
-        "taxa_count": None,
-        "last_processed": row["last_processed"],
-        "project": row["project_id"],
-        "thumbnails": thumbnails(row["id"], view),
     }
 
 

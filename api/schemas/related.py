@@ -84,6 +84,8 @@ class JobLink(TypedDict):
 
 
 class Thumbnails(TypedDict):
+    """Addresses of smaller pictures of a capture. Null where there are none: then its `url` is shown instead."""
+
     small: str
     medium: str
     large: str
@@ -96,8 +98,12 @@ class ExampleCapture(TypedDict):
     width: int | None
     height: int | None
     timestamp: LocalTime | None
-    thumbnails: Thumbnails
+    thumbnails: Thumbnails | None
     user_permissions: Permissions
+
+
+NO_THUMBNAILS: Thumbnails | None = None
+"""None are made here: an address would be of nothing, and leave a hole in pages that show `url` otherwise."""
 
 
 def project_link(project_id: int, name: str, view: View) -> ProjectLink:
@@ -184,15 +190,6 @@ def capture_url(capture: Mapping[str, Any], view: View) -> str | None:
     return public_url(base, capture["path"]) if base else None
 
 
-def thumbnails(capture_id: int, view: View) -> Thumbnails:
-    address = view.links.to("captures/thumbnails", capture_id).partition("?")[0]
-    return {
-        "small": f"{address}?label=small",
-        "medium": f"{address}?label=medium",
-        "large": f"{address}?label=large",
-    }
-
-
 def example_captures(captures: list[Mapping[str, Any]] | None, view: View) -> list[ExampleCapture]:
     """Captures from a JSON aggregate."""
     return [
@@ -203,7 +200,7 @@ def example_captures(captures: list[Mapping[str, Any]] | None, view: View) -> li
             "width": capture["width"],
             "height": capture["height"],
             "timestamp": None if capture["timestamp"] is None else parsed_time(capture["timestamp"]),
-            "thumbnails": thumbnails(capture["id"], view),
+            "thumbnails": NO_THUMBNAILS,
             "user_permissions": permissions.of_capture(view.user, capture["project_id"]),
         }
         for capture in captures or []

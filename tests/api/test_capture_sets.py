@@ -378,12 +378,20 @@ async def test_arguments_that_do_not_fit_the_method_are_refused(
     project_id = await field.project()
     cases: list[tuple[str, dict[str, Any], str]] = [
         ("full", {"size": 5}, "size: unknown argument of the sampling method 'full'"),
-        ("full", {"hour_start": "8"}, "hour_start: expected an integer, got '8'"),
+        ("full", {"hour_start": "8h"}, "hour_start: expected an integer, got '8h'"),
+        ("full", {"max_num": "-1"}, "max_num: must not be negative, got -1"),
+        (
+            "full",
+            {"deployment_ids": ["3", "x"]},
+            "deployment_ids: expected a list of integers, got ['3', 'x']",
+        ),
         ("full", {"date_start": "1.6.2024"}, "date_start: expected a date as YYYY-MM-DD, got '1.6.2024'"),
         ("random", {"size": -1}, "size: must not be negative, got -1"),
         ("random_from_each_event", {"num_each": -1}, "num_each: must not be negative, got -1"),
         ("interval", {"exclude_events": "3"}, "exclude_events: expected a list of integers, got '3'"),
-        ("interval", {"minute_interval": "10"}, "minute_interval: expected a number of minutes, got '10'"),
+        ("interval", {"minute_interval": "ten"}, "minute_interval: expected a number of minutes, got 'ten'"),
+        ("interval", {"minute_interval": "1e999"}, "minute_interval: out of range, got '1e999'"),
+        ("random", {"size": "9223372036854775808"}, "size: out of range, got '9223372036854775808'"),
         ("manual", {}, "image_ids: a value is required"),
         ("manual", {"image_ids": None}, "image_ids: a value is required"),
         ("detections_only", {"event_ids": []}, "event_ids: unknown argument of the sampling method"),
@@ -467,6 +475,49 @@ async def test_a_null_argument_is_one_that_was_left_out(
         totals[method] = len(await field.members(made["id"]))
 
     assert totals == {"full": 20, "interval": 2, "random_from_each_event": 20, "detections_only": 0}
+
+
+async def test_arguments_may_be_text_as_the_form_of_the_page_sends_them(
+    client: httpx2.AsyncClient, field: Field, worker: None
+) -> None:
+    project_id, _ = await field.small_set(nights=3)
+    [station] = (await client.get("/deployments/", params={"project_id": project_id})).json()["results"]
+    blank = dict.fromkeys(("hour_start", "month_end", "date_start", "event_ids", "num_each"), "")
+    cases: list[tuple[str, dict[str, Any], dict[str, Any], int]] = [
+        (
+            "interval",
+            {"minute_interval": "3", "max_num": "5", "deployment_ids": [str(station["id"])], "size": None},
+            {"minute_interval": 3, "max_num": 5, "deployment_ids": [station["id"]]},
+            5,
+        ),
+        ("random", {"size": "7", "minute_interval": ""}, {"size": 7}, 7),
+        ("full", {"hour_end": "20", "max_num": "11"}, {"hour_end": 20, "max_num": 11}, 11),
+        ("common_combined", {"shuffle": "false", "max_num": "2"}, {"shuffle": False, "max_num": 2}, 2),
+    ]
+
+    for method, sent, kept, total in cases:
+        made = await make(client, project_id, method=method, kwargs={**blank, **sent})
+        assert made["kwargs"] == kept
+        [row] = await field.read(
+            "SELECT kwargs FROM source_image_collections WHERE id = %(id)s", id=made["id"]
+        )
+        assert row["kwargs"] == kept
+        job_id = (await client.post(f"{made['details']}populate/")).json()["job_id"]
+        assert (await job_in(client, job_id))["status"] == "SUCCESS"
+        assert len(await field.members(made["id"])) == total
+        changed = await client.patch(made["details"], json={"kwargs": {"max_num": "1"}})
+        assert changed.json()["kwargs"] == {"max_num": 1}
+
+
+async def test_arguments_that_a_program_wrote_as_text_are_read_as_numbers(
+    client: httpx2.AsyncClient, field: Field, worker: None
+) -> None:
+    _, set_id = await field.small_set(nights=3, method="random", size="4", hour_start="20", hour_end="")
+
+    job_id = (await client.post(f"{SETS}{set_id}/populate/")).json()["job_id"]
+
+    assert (await job_in(client, job_id))["status"] == "SUCCESS"
+    assert len(await field.members(set_id)) == 4
 
 
 # populate ---------------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ async def test_a_session_is_named_by_its_night(
         "27300.0",
         "7 hours 35 min",
     )
-    assert made["captures"] == f"{address}/api/v2/captures/?event={made['id']}"
+    assert made["captures"] == f"{address}/api/v2/captures/?event={made['id']}&ordering=timestamp"
     assert made["deployment"]["id"] == station_id
     [kept] = await field.read("SELECT group_by, project_id FROM events")
     assert kept == {"group_by": "2024-06-03", "project_id": project_id}
@@ -132,7 +132,7 @@ async def test_the_captures_of_a_session_that_is_deleted_stay(
 
 
 async def test_a_capture_says_where_it_is_from_and_where_its_file_is(
-    client: httpx2.AsyncClient, field: Field, address: str
+    client: httpx2.AsyncClient, field: Field
 ) -> None:
     project_id = await field.project()
     station_id = await field.station(project_id, "Oak")
@@ -159,11 +159,13 @@ async def test_a_capture_says_where_it_is_from_and_where_its_file_is(
     )
     assert (made["timestamp"], made["width"], made["height"]) == ("2024-06-01T22:15:00", 4096, 2160)
     assert (made["size"], made["size_display"]) == (16733, "16.3\xa0KB")
-    assert made["thumbnails"]["small"] == f"{address}/api/v2/captures/thumbnails/{made['id']}/?label=small"
+    assert made["thumbnails"] is None
     assert (made["detections"], made["jobs"], made["collections"]) == ([], [], [])
     assert made == await fetch(client, f"/captures/{made['id']}/")
     [listed] = (await fetch(client, f"/captures/?project_id={project_id}"))["results"]
-    assert listed == {key: made[key] for key in listed}
+    # a list counts no occurrences and taxa unless it is asked to
+    uncounted = {"occurrences_count": None, "taxa_count": None}
+    assert listed == {key: made[key] for key in listed} | uncounted
 
 
 async def test_captures_are_listed_by_project_only(client: httpx2.AsyncClient, field: Field) -> None:
@@ -299,15 +301,68 @@ async def test_a_capture_knows_its_neighbours_in_the_session(
     found = {}
     for capture_id in (*same, late, undated, alone):
         body = await fetch(client, f"/captures/{capture_id}/")
-        found[capture_id] = (body["event_prev_capture_id"], body["event_next_capture_id"])
+        found[capture_id] = (
+            *(body["event_prev_capture_id"], body["event_next_capture_id"]),
+            *(body["event_current_capture_index"], body["event_total_captures"]),
+        )
 
+    # those of one time have one index, that of the last of them
     assert found == {
-        same[0]: (None, same[1]),
-        same[1]: (same[0], late),
-        late: (same[1], None),
-        undated: (None, None),
-        alone: (None, None),
+        same[0]: (None, same[1], 2, 4),
+        same[1]: (same[0], late, 2, 4),
+        late: (same[1], None, 3, 4),
+        undated: (None, None, None, 4),
+        alone: (None, None, None, None),
     }
+
+
+async def test_a_capture_says_who_made_it_and_what_was_found_on_it(
+    anonymous: httpx2.AsyncClient, client: httpx2.AsyncClient, field: Field
+) -> None:
+    project_id, other_id = await field.project(), await field.project("Bees")
+    station_id = await field.station(project_id)
+    manager = await field.person("manager@example.org", ProjectManager=project_id)
+    body = {"deployment_id": station_id, "path": "1.jpg"}
+    made = (await client.post("/captures/", json=body, headers=manager.headers)).json()
+    ours = await field.row("occurrences", project_id=project_id)
+    theirs = await field.row("occurrences", project_id=other_id)
+    boxes = [("[10, 20, 110, 70.5]", ours), ("[1, 2, 3, 4]", theirs), ("[5, 5, 6, 6]", None), (None, None)]
+    ids = [
+        await field.row("detections", source_image_id=made["id"], bbox=box, occurrence_id=occurrence_id)
+        for box, occurrence_id in boxes
+    ]
+
+    found = await fetch(anonymous, f"/captures/{made['id']}/")
+
+    assert (found["uploaded_by"], found["test_image"]) == (manager.id, False)
+    # a mark that nothing was found is no detection
+    assert [each["id"] for each in found["detections"]] == ids[:3]
+    assert found["detections"][0] == {
+        "id": ids[0],
+        "details": None,
+        "url": None,
+        "width": 100,
+        "height": 50.5,
+        "bbox": [10, 20, 110, 70.5],
+        "occurrence": {
+            "id": ours,
+            "details": None,
+            "determination": None,
+            "determination_score": None,
+            "user_permissions": [],
+        },
+        "classifications": None,
+        "occurrence_meets_criteria": True,
+        "user_permissions": [],
+    }
+    rest = [(each["occurrence"], each["occurrence_meets_criteria"]) for each in found["detections"][1:]]
+    assert rest == [(None, False)] * 2
+    order = [
+        *("last_processed", "detections", "project", "uploaded_by", "test_image", "jobs", "collections"),
+        *("event_next_capture_id", "event_prev_capture_id", "event_current_capture_index"),
+        *("event_total_captures", "thumbnails", "user_permissions"),
+    ]
+    assert [name for name in found if name in order] == order
 
 
 async def test_captures_are_filtered(client: httpx2.AsyncClient, field: Field) -> None:
@@ -515,3 +570,36 @@ async def test_a_job_of_a_capture_that_is_deleted_stays(client: httpx2.AsyncClie
 
     assert gone.status_code == 204
     assert (await fetch(client, f"/jobs/{job_id}/"))["source_image_single"] is None
+
+
+# addresses ------------------------------------------------------------------------------------------------------
+
+
+async def test_thumbnails_are_named_nowhere_as_long_as_there_are_none(
+    client: httpx2.AsyncClient, field: Field
+) -> None:
+    project_id = await field.project()
+    station_id = await field.station(project_id)
+    session_id = await field.session(project_id, station_id, "2024-06-01")
+    [capture_id] = await field.captures(project_id, station_id, [None], session_id=session_id)
+    job = {"project_id": project_id, "source_image_single_id": capture_id, "job_type_key": "ml"}
+    job_id = await field.row("jobs", name="Job", **job)
+    paths = (
+        f"/captures/{capture_id}/",
+        f"/captures/?project_id={project_id}",
+        f"/events/{session_id}/",
+        "/events/",
+        f"/deployments/{station_id}/",
+        f"/jobs/{job_id}/",
+    )
+
+    texts = [(await client.get(path)).text for path in paths]
+
+    assert ["captures/thumbnails" in text for text in texts] == [False] * 6
+    # the field stays
+    assert ['"thumbnails":null' in text for text in texts[:5]] == [True] * 5
+    schemas = (await client.get("/schema/")).json()["components"]["schemas"]
+    for name in ("Capture", "CaptureInList", "ExampleCapture"):
+        kinds = schemas[name]["properties"]["thumbnails"]["anyOf"]
+        assert kinds == [{"$ref": "#/components/schemas/Thumbnails"}, {"type": "null"}]
+        assert "thumbnails" in schemas[name]["required"]

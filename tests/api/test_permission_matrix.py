@@ -104,6 +104,7 @@ RULES: Rules = {
     ("POST", "/captures/{item_id}/star/"): Rule(MEMBERS),
     ("POST", "/captures/{item_id}/unstar/"): Rule(MEMBERS),
     **managed("/events/", MANAGERS),
+    ("GET", "/events/{item_id}/timeline/"): Rule(EVERYBODY),
     **managed("/deployments/", MANAGERS),
     ("POST", "/deployments/{item_id}/sync/"): Rule(DATA_MANAGERS),
     ("POST", "/deployments/sync-all/"): Rule(DATA_MANAGERS, who_first=True),

@@ -73,6 +73,37 @@ async def test_who_makes_a_project_owns_and_manages_it(anonymous: httpx2.AsyncCl
     assert (await anonymous.post("/deployments/", json=body, headers=person.headers)).status_code == 201
 
 
+async def test_a_project_says_whether_the_caller_is_of_it(
+    anonymous: httpx2.AsyncClient, field: Field
+) -> None:
+    owner = await field.person("owner@example.org")
+    project_id = await field.row("projects", name="Moths", owner_id=owner.id)
+    ownerless_id = await field.project("Bees")
+    people = {
+        "superuser": await field.person("superuser@example.org", superuser=True),
+        "owner": owner,
+        "member": await field.person("member@example.org", BasicMember=project_id),
+        "outsider": await field.person("outsider@example.org", ProjectManager=ownerless_id),
+    }
+    callers = {"anonymous": {}, **{name: person.headers for name, person in people.items()}}
+
+    said = {
+        name: [
+            (await anonymous.get(f"/projects/{each}/", headers=headers)).json()["is_member"]
+            for each in (project_id, ownerless_id)
+        ]
+        for name, headers in callers.items()
+    }
+
+    assert said == {
+        "anonymous": [False, False],
+        "superuser": [True, True],
+        "owner": [True, False],
+        "member": [True, False],
+        "outsider": [False, True],
+    }
+
+
 async def test_settings_and_flags_begin_with_what_is_usual(client: httpx2.AsyncClient) -> None:
     made = await make(client)
 

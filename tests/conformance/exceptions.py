@@ -130,8 +130,12 @@ INTENDED: dict[str, Intended] = {
             *("occurrences_count", "taxa_count"),
         ),
     ),
+    "captures_list": Intended(
+        "no thumbnails are made here yet, so none are named: the page shows the picture itself",
+        ("results[].thumbnails",),
+    ),
     "events_list": Intended(
-        f"{_NO_SPECIES}; the example of a session is its first capture",
+        f"{_NO_SPECIES}; the example of a session is its first capture, without thumbnails",
         ("results[].occurrences_count", "results[].taxa_count", "results[].example_captures[]*"),
     ),
     "ml_pipelines_list": Intended(

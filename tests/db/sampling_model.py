@@ -1,9 +1,10 @@
 """The rules of the sampling methods once more, in plain Python, for the tests to hold the queries against."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Any
 
 Arguments = Mapping[str, Any]
@@ -85,8 +86,14 @@ def walk(captures: Iterable[Capture], minutes: float) -> list[Capture]:
     return kept
 
 
+def first_by_time(captures: Iterable[Capture], most: int | None) -> Ids:
+    """The first so many by time, undated ones last; all without a number."""
+    order = sorted(captures, key=lambda each: (each.timestamp is None, each.timestamp, each.id))
+    return {capture.id for capture in order[:most]}
+
+
 def full(captures: Sequence[Capture], arguments: Arguments) -> Ids:
-    return {capture.id for capture in captures if passes(capture, arguments)}
+    return first_by_time((each for each in captures if passes(each, arguments)), arguments["max_num"])
 
 
 def interval(captures: Sequence[Capture], arguments: Arguments) -> Ids:
@@ -99,7 +106,8 @@ def interval(captures: Sequence[Capture], arguments: Arguments) -> Ids:
         left_out = capture.session is not None and capture.session in (arguments["exclude_events"] or [])
         if passes(capture, arguments) and capture.station is not None and wanted and not left_out:
             stations[capture.station].append(capture)
-    return {capture.id for each in stations.values() for capture in walk(each, arguments["minute_interval"])}
+    kept = [capture for each in stations.values() for capture in walk(each, arguments["minute_interval"])]
+    return first_by_time(kept, arguments["max_num"])
 
 
 def sessions(captures: Sequence[Capture]) -> list[list[Capture]]:
@@ -111,14 +119,21 @@ def sessions(captures: Sequence[Capture]) -> list[list[Capture]]:
     return list(found.values())
 
 
-def _first(captures: Sequence[Capture], most: int | None, key: Callable[[Capture], Any]) -> Ids:
-    return {capture.id for session in sessions(captures) for capture in sorted(session, key=key)[:most]}
+def in_turns(orders: Iterable[Sequence[Capture]], most: int | None) -> Ids:
+    """The first of each session by time, then the second of each, until there are so many."""
+    chosen: list[Capture] = []
+    for turn in zip_longest(*orders):
+        here = (capture for capture in turn if capture is not None)
+        chosen += sorted(here, key=lambda each: (each.timestamp is None, each.timestamp, each.id))
+    return {capture.id for capture in chosen[:most]}
 
 
 def greatest_file_size_from_each_event(captures: Sequence[Capture], arguments: Arguments) -> Ids:
-    return _first(
-        captures, arguments["num_each"], lambda each: (each.size is None, -(each.size or 0), each.id)
-    )
+    def key(capture: Capture) -> Any:
+        return capture.size is None, -(capture.size or 0), capture.id
+
+    orders = [sorted(session, key=key)[: arguments["num_each"]] for session in sessions(captures)]
+    return in_turns(orders, arguments["max_num"])
 
 
 def newest(session: Sequence[Capture]) -> Capture:
@@ -129,11 +144,13 @@ def newest(session: Sequence[Capture]) -> Capture:
 
 
 def detections_only(captures: Sequence[Capture], arguments: Arguments) -> Ids:
-    return {capture.id for capture in captures if capture.ours and capture.found}
+    return first_by_time((each for each in captures if each.ours and each.found), arguments["max_num"])
 
 
 def manual(captures: Sequence[Capture], arguments: Arguments) -> Ids:
-    return {capture.id for capture in captures if capture.ours and capture.id in arguments["image_ids"]}
+    ours = {capture.id for capture in captures if capture.ours}
+    listed = [number for number in dict.fromkeys(arguments["image_ids"]) if number in ours]
+    return set(listed[: arguments["max_num"]])
 
 
 def common_combined(captures: Sequence[Capture], arguments: Arguments) -> Ids:

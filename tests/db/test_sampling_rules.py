@@ -128,6 +128,8 @@ async def sampled(db: Connection, method: str, kwargs: dict[str, Any], seed: int
     number=st.sampled_from([None, 0, 1, 2, 3, 5]),
     excluded=st.lists(st.sampled_from(list(SESSIONS)), max_size=3),
     station=often_null(st.sampled_from(STATIONS)),
+    most=st.sampled_from([None, 0, 1, 2, 4, 7, 100]),
+    listed=st.lists(st.integers(999, 1030), max_size=12),
     seed=st.integers(-(2**63), 2**63 - 1),
 )
 async def test_the_queries_choose_what_the_rules_say(
@@ -138,8 +140,11 @@ async def test_the_queries_choose_what_the_rules_say(
     number: int | None,
     excluded: list[int],
     station: int | None,
+    most: int | None,
+    listed: list[int],
     seed: int,
 ) -> None:
+    limit = {"max_num": most}
     walked = {
         "minute_interval": gap,
         "exclude_events": excluded,
@@ -149,6 +154,11 @@ async def test_the_queries_choose_what_the_rules_say(
     cases: list[tuple[str, dict[str, Any]]] = [
         ("full", {}),
         ("full", filters),
+        ("full", {**filters, **limit}),
+        ("interval", {**walked, **limit}),
+        ("greatest_file_size_from_each_event", {"num_each": number, **limit}),
+        ("detections_only", limit),
+        ("manual", {"image_ids": listed, **limit}),
         ("interval", {"minute_interval": gap}),
         ("interval", walked),
         ("greatest_file_size_from_each_event", {"num_each": number}),
@@ -168,6 +178,7 @@ async def test_the_queries_choose_what_the_rules_say(
             expected = getattr(sampling_model, method)(captures, sampler(method, kwargs))
             assert await sampled(db, method, kwargs) == expected, (method, kwargs)
         await check_lots(db, captures, filters, number, seed)
+        await check_limits(db, captures, filters, number, most, seed)
 
 
 async def check_lots(
@@ -193,3 +204,38 @@ async def check_lots(
         left_with_last -= ids
     assert not left
     assert not left_with_last
+
+
+async def check_limits(
+    db: Connection,
+    captures: list[Capture],
+    filters: dict[str, Any],
+    number: int | None,
+    most: int | None,
+    seed: int,
+) -> None:
+    """What is drawn with a limit is some of what is drawn without, from as many sessions as there can be."""
+    count = len(captures) if most is None else most
+    for method, kwargs in (
+        ("random", {"size": number, **filters}),
+        ("random_from_each_event", {"num_each": number}),
+        ("last_and_random_from_each_event", {"num_each": number}),
+    ):
+        whole = await sampled(db, method, kwargs, seed)
+        limited = await sampled(db, method, {**kwargs, "max_num": most}, seed)
+        assert limited <= whole
+        assert len(limited) == min(len(whole), count)
+        if method == "random":
+            continue
+        sessions = sampling_model.sessions(captures)
+        of_each = [len(limited & {capture.id for capture in session}) for session in sessions]
+        there = [len(whole & {capture.id for capture in session}) for session in sessions]
+        # no session has a second one while another, that could have one, has none
+        assert all(
+            one >= other - 1 or one == all_of_it
+            for other in of_each
+            for one, all_of_it in zip(of_each, there, strict=True)
+        )
+        if method.startswith("last"):
+            lasts = {sampling_model.newest(session).id for session in sessions}
+            assert len(limited & lasts) == min(len(lasts), count)

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from db.sampling_rows import SAMPLERS
-from monitoring.sampling import COMMON, METHODS, SamplingError, sampler
+from monitoring.sampling import COMMON, METHODS, SamplingError, normalised, sampler
 
 OFF = dict.fromkeys(COMMON)
+ALL = {"max_num": None}
 
 
 def refusal(method: str, kwargs: dict[str, Any]) -> SamplingError:
@@ -55,14 +56,14 @@ def test_a_method_without_a_sampler_is_refused_whatever_its_arguments(method: st
 @pytest.mark.parametrize(
     ("method", "defaults"),
     [
-        ("full", OFF),
-        ("random", {"size": 100, **OFF}),
-        ("interval", {"minute_interval": 10, "exclude_events": [], "deployment_id": None, **OFF}),
-        ("random_from_each_event", {"num_each": 10}),
-        ("last_and_random_from_each_event", {"num_each": 1}),
-        ("greatest_file_size_from_each_event", {"num_each": 1}),
-        ("detections_only", {}),
-        ("common_combined", {"minute_interval": None, "max_num": None, "shuffle": True, **OFF}),
+        ("full", {**OFF, **ALL}),
+        ("random", {"size": 100, **OFF, **ALL}),
+        ("interval", {"minute_interval": 10, "exclude_events": [], "deployment_id": None, **OFF, **ALL}),
+        ("random_from_each_event", {"num_each": 10, **ALL}),
+        ("last_and_random_from_each_event", {"num_each": 1, **ALL}),
+        ("greatest_file_size_from_each_event", {"num_each": 1, **ALL}),
+        ("detections_only", ALL),
+        ("common_combined", {"minute_interval": None, "shuffle": True, **OFF, **ALL}),
     ],
 )
 def test_arguments_that_are_left_out_get_their_defaults(method: str, defaults: dict[str, Any]) -> None:
@@ -146,17 +147,137 @@ def test_null_is_passed_on_where_it_means_something(method: str, name: str) -> N
     assert sampler(method, {name: None})[name] is None
 
 
-@pytest.mark.parametrize(("method", "name"), [("manual", "image_ids"), ("interval", "minute_interval")])
-def test_null_is_refused_where_it_means_nothing(method: str, name: str) -> None:
-    assert refusal(method, {name: None}).field == name
+@pytest.mark.parametrize("empty", [None, ""])
+def test_null_where_it_means_nothing_is_an_argument_that_was_not_given(empty: str | None) -> None:
+    assert sampler("interval", {"minute_interval": empty}) == sampler("interval", {})
+    assert str(refusal("manual", {"image_ids": empty})) == "image_ids: a value is required"
 
 
-INTEGERS = [True, 1.0, "1", [1], {}, 2**63, -(2**63) - 1]
-COUNTS = [*INTEGERS, -1]
-LISTS = ["1", 1, {}, [None], ["1"], [1.0], [True], [[1]], [2**63], {"1": 1}]
+@pytest.mark.parametrize("method", [key for key, method in METHODS.items() if method.has_sampler])
+def test_an_empty_text_is_an_argument_that_was_not_given(method: str) -> None:
+    needed = {"image_ids": [1]} if method == "manual" else {}
+    empty = dict.fromkeys(METHODS[method].arguments, "")
+
+    assert sampler(method, empty | needed) == sampler(method, needed)
+
+
+def typed(values: dict[str, Any]) -> dict[str, Any]:
+    """Values with their kinds: to Python true, 1 and 1.0 are equal."""
+    return {
+        name: (type(value), value, [type(each) for each in value] if isinstance(value, list) else None)
+        for name, value in values.items()
+    }
+
+
+@pytest.mark.parametrize("method", [key for key, method in METHODS.items() if method.has_sampler])
+def test_numbers_and_truth_may_be_text(method: str) -> None:
+    """As HTML forms send them, whatever the method and the argument."""
+    plain = {
+        **dict.fromkeys(METHODS[method].arguments, 7),
+        **{
+            name: [3, 5]
+            for name in ("deployment_ids", "research_site_ids", "event_ids", "exclude_events", "image_ids")
+        },
+        "date_start": "2024-06-01",
+        "date_end": "2024-06-02",
+        "shuffle": False,
+        "minute_interval": 7.5,
+    }
+    given = {name: value for name, value in plain.items() if name in METHODS[method].arguments}
+    as_text = {
+        name: [str(value[0]), value[1]] if isinstance(value, list) else str(value)
+        for name, value in given.items()
+    }
+
+    assert typed(sampler(method, as_text)) == typed(sampler(method, given)) == typed(given)
+    assert typed(normalised(method, {**as_text, "unheard_of": "", "another": None})) == typed(given)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        *(("7", 7), ("0", 0), ("007", 7), ("-0", 0), ("+7", 7), ("-7", -7)),
+        *(("9223372036854775807", 2**63 - 1), ("-9223372036854775808", -(2**63))),
+    ],
+)
+def test_a_whole_number_is_read_from_text(text: str, number: int) -> None:
+    assert typed(sampler("full", {"hour_start": text})).items() >= typed({"hour_start": number}).items()
+    assert sampler("full", {"event_ids": [text, number]})["event_ids"] == [number, number]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("7", 7),
+        ("2.5", 2.5),
+        (".5", 0.5),
+        ("5.", 5.0),
+        ("10.0", 10.0),
+        ("1e2", 100.0),
+        ("-1", -1),
+        ("1e-9999", 0.0),
+    ],
+)
+def test_a_number_of_minutes_is_read_from_text(text: str, number: float) -> None:
+    found = sampler("interval", {"minute_interval": text})["minute_interval"]
+
+    assert (type(found), found) == (type(number), number)
+
+
+def test_what_is_kept_has_no_defaults_and_nothing_that_was_left_empty() -> None:
+    assert normalised("random", {"size": "5", "hour_start": None, "hour_end": "", "num_each": None}) == {
+        "size": 5
+    }
+    assert normalised("random", {}) == {}
+    # an empty list is one: it chooses nothing
+    assert normalised("full", {"deployment_ids": []}) == {"deployment_ids": []}
+    with pytest.raises(SamplingError, match="num_each: unknown argument"):
+        normalised("random", {"num_each": "5"})
+    with pytest.raises(SamplingError, match="image_ids: a value is required"):
+        normalised("manual", {"image_ids": ""})
+
+
+NO_NUMBERS = [
+    *(
+        "x",
+        " ",
+        " 7",
+        "7 ",
+        "7\n",
+        "1_000",
+        "1,000",
+        "0x10",
+        "--7",
+        "+",
+        "NaN",
+        "nan",
+        "Infinity",
+        "-inf",
+        "1e999",
+    ),
+    # digits of other scripts, and wide ones
+    *("\u0663", "\uff17", "\u00b2"),
+    *("9" * 20, "9" * 31, "9" * 5000, "0" * 31),
+]
+INTEGERS = [True, 1.0, "1.0", "1.", "1e3", *NO_NUMBERS, [1], {}, 2**63, -(2**63) - 1, "9223372036854775808"]
+COUNTS = [*INTEGERS, -1, "-1"]
+LISTS = [
+    "1",
+    1,
+    {},
+    [None],
+    [""],
+    ["x"],
+    ["1.0"],
+    [1.0],
+    [True],
+    [[1]],
+    [2**63],
+    {"1": 1},
+    *([text] for text in NO_NUMBERS),
+]
 DAYS = [
     20240601,
-    "",
     "2024-6-1",
     "20240601",
     "2024-06-31",
@@ -168,8 +289,8 @@ DAYS = [
     "2024-06-01 ",
     "\uff12\uff10\uff12\uff14-\uff10\uff16-\uff10\uff11",  # wide digits
 ]
-MINUTES = [True, "10", [], {}, float("inf"), float("nan"), 1e12, -1e12, 10**400]
-BOOLEANS = [0, 1, "true", []]
+MINUTES = [True, *NO_NUMBERS, "1e12", "1e", ".", [], {}, float("inf"), float("nan"), 1e12, -1e12, 10**400]
+BOOLEANS = [0, 1, "1", "0", "yes", " true", "t", []]
 
 
 @pytest.mark.parametrize(
@@ -195,30 +316,43 @@ BOOLEANS = [0, 1, "true", []]
         *(("last_and_random_from_each_event", "num_each", value) for value in COUNTS),
         *(("greatest_file_size_from_each_event", "num_each", value) for value in COUNTS),
         *(("common_combined", "minute_interval", value) for value in MINUTES),
-        *(("common_combined", "max_num", value) for value in COUNTS),
+        *(
+            (key, "max_num", value)
+            for key, method in METHODS.items()
+            if method.has_sampler
+            for value in COUNTS
+        ),
         *(("common_combined", "shuffle", value) for value in BOOLEANS),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused_by_name(method: str, name: str, value: Any) -> None:
-    assert refusal(method, {name: value}).field == name
+    needed = {"image_ids": [1], name: value} if method == "manual" else {name: value}
+    assert refusal(method, needed).field == name
 
 
 def test_a_refusal_says_what_was_expected_and_what_came() -> None:
     reasons = {
-        "hour_start": refusal("full", {"hour_start": "8"}).reason,
+        "hour_start": refusal("full", {"hour_start": "8h"}).reason,
+        "hour_end": refusal("full", {"hour_end": "9223372036854775808"}).reason,
         "date_start": refusal("full", {"date_start": "June"}).reason,
         "event_ids": refusal("full", {"event_ids": 3}).reason,
         "size": refusal("random", {"size": -5}).reason,
-        "minute_interval": refusal("interval", {"minute_interval": "10"}).reason,
+        "max_num": refusal("random", {"max_num": "-5"}).reason,
+        "minute_interval": refusal("interval", {"minute_interval": "10 min"}).reason,
+        "exclude_events": refusal("interval", {"exclude_events": ["3", "x" * 5000]}).reason,
         "shuffle": refusal("common_combined", {"shuffle": 1}).reason,
     }
 
     assert reasons == {
-        "hour_start": "expected an integer, got '8'",
+        "hour_start": "expected an integer, got '8h'",
+        "hour_end": "out of range, got '9223372036854775808'",
         "date_start": "expected a date as YYYY-MM-DD, got 'June'",
         "event_ids": "expected a list of integers, got 3",
         "size": "must not be negative, got -5",
-        "minute_interval": "expected a number of minutes, got '10'",
+        "max_num": "must not be negative, got -5",
+        "minute_interval": "expected a number of minutes, got '10 min'",
+        # no more than one can read
+        "exclude_events": f"expected a list of integers, got ['3', '{'x' * 73}…",
         "shuffle": "expected true or false, got 1",
     }
 
