@@ -69,7 +69,7 @@ class OneOf(Filter):
 
 @dataclass(frozen=True)
 class Yes(Filter):
-    """A condition (`column`) that holds or, for a value that says no, does not; see `queries.flag`."""
+    """A condition (`column`) that holds or, for a value that says no, does not; see `queries.Flag`."""
 
     def condition(self, name: str, text: str) -> Condition | None:
         return Condition(f"NOT ({self.column})" if text in queries.FALSE else f"({self.column})")

@@ -3,6 +3,7 @@
 What an operation takes is declared once: the declaration reads it from a request, and describes it in OpenAPI.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from fastapi import Request
 
 from api.errors import Invalid, NotFound
 
+_WHOLE = re.compile(r" *[+-]?[0-9]+ *")
 FALSE = ("0", "false", "False")
 DEFAULT_LIMIT = 20
 MOST_LIMIT = 1000
@@ -52,10 +54,9 @@ class Whole:
         value = last(request, self.name)
         if value is None or value == "":
             return self.default
-        try:
-            number = int(value) if len(value) <= 30 else self.maximum + 1
-        except ValueError as error:
-            raise Invalid({self.name: ["A valid integer is required."]}) from error
+        if not _WHOLE.fullmatch(value):
+            raise Invalid({self.name: ["A valid integer is required."]})
+        number = int(value) if len(value) <= 30 else self.maximum + 1
         if number < self.minimum:
             raise Invalid({self.name: [f"Ensure this value is greater than or equal to {self.minimum}."]})
         if number > self.maximum:

@@ -75,12 +75,7 @@ _PLACE_PARAMETERS = [
 ]
 
 
-def _resolution(request: Request) -> int | None:
-    """How many minutes an interval is to last; null for the usual."""
-    text = queries.last(request, "resolution_minutes")
-    if text and not _WHOLE.match(text):
-        raise Invalid({"resolution_minutes": ["A valid integer is required."]})
-    return queries.integer(request, "resolution_minutes", minimum=1)
+RESOLUTION = queries.Whole("resolution_minutes", "How many minutes an interval lasts.", minimum=1)
 
 
 class OfStation(Resource):
@@ -158,7 +153,7 @@ class Sessions(OfStation):
 
         Without a resolution intervals are of a minute, or of as many as keep a long session to 2,880 intervals.
         """
-        minutes = _resolution(call.request)
+        minutes = RESOLUTION.read(call.request)
         wanted = await self.wanted(call)
         viewer, session_id = call.viewer, queries.row_id(item_id)
         async with call.platform.database.single_statements() as db:
@@ -295,13 +290,7 @@ _sessions.add_api_route(
     summary="Read the timeline of a session",
     responses={200: {"description": "Its intervals.", "model": session_schema.Timeline}},
     response_model=None,
-    openapi_extra={
-        "parameters": [
-            queries.parameter(
-                "resolution_minutes", {"type": "integer", "minimum": 1}, "How many minutes an interval lasts."
-            )
-        ]
-    },
+    openapi_extra=queries.openapi([RESOLUTION]),
 )
 _captures = captures.router()
 for _action, _summary in ((captures.star, "Star a capture"), (captures.unstar, "Unstar a capture")):

@@ -284,7 +284,7 @@ async def test_the_page_of_a_session_says_how_many_captures_are_before_the_one_t
         *(
             (name, value)
             for name in ("capture", "detection", "occurrence")
-            for value in ("x", "1.5", " 1", "1_000", "٣", "1e3", "NaN")
+            for value in ("x", "1.5", "1_000", "٣", "1e3", "NaN")
         ),
         *(
             ("timestamp", value)
@@ -386,7 +386,7 @@ async def test_a_timeline_changes_nothing(client: httpx2.AsyncClient, field: Fie
 
 
 @pytest.mark.parametrize(
-    "value", ["0", "-1", "x", "1.5", "1_0", " 1", "٣", "1e1", "NaN", "2147483648", "9" * 40]
+    "value", ["0", "-1", "x", "1.5", "1_0", "٣", "1e1", "NaN", "2147483648", "9" * 40]
 )
 async def test_a_resolution_that_is_none_is_refused(
     client: httpx2.AsyncClient, field: Field, value: str
