@@ -14,7 +14,6 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api import docs, openapi
 from api.conventions import Addresses, BodyLimit, Conditional, Conventions, Gzip, GzipTags, RequestIds
-from api.courier import Courier
 from api.describing import Descriptions
 from api.errors import (
     ApiError,
@@ -45,6 +44,8 @@ from api.routes import (
 from config import Settings
 from db.connections import Database
 from db.watching import Watch
+from dispatch.job_service import JobService
+from dispatch.outbox_relay import OutboxRelay
 from executions.launcher import Launcher
 from jobs.errors import JobError
 from storage.stores import Stores
@@ -104,25 +105,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             watch=WATCH,
         ) as database:
             launcher = Launcher(temporal, chosen.task_queue)
-            courier = Courier(database, launcher)
+            relay = OutboxRelay(database, launcher)
             app.state.platform = Platform(
                 database,
-                launcher,
-                courier,
+                JobService(database, launcher, wake_relay=relay.wake_after),
                 chosen.time_zone,
                 chosen.login_attempts,
                 stores=Stores(chosen.storage_folders),
                 signer=signer,
             )
-            rounds = asyncio.create_task(courier.run())
+            relaying = asyncio.create_task(relay.run())
             # what was loaded by now stays for good: the collector need not look at it again
             gc.freeze()
             try:
                 yield
             finally:
-                rounds.cancel()
+                relaying.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
-                    await rounds
+                    await relaying
 
     app = FastAPI(
         title="Nightjar",

@@ -3,11 +3,10 @@
 from dataclasses import dataclass, field
 
 from api.counting import Counts
-from api.courier import Courier
 from api.files import Signer
 from db import project_rows
 from db.connections import Database
-from executions.launcher import Launcher
+from dispatch.job_service import JobService
 from storage.stores import Stores
 
 
@@ -16,8 +15,7 @@ class Platform:
     """Connections, what is remembered between requests, and the few settings that routes need."""
 
     database: Database
-    launcher: Launcher
-    courier: Courier
+    jobs: JobService
     time_zone: str
     login_attempts: int = 10
     stores: Stores = field(default_factory=Stores)

@@ -7,6 +7,7 @@ the rest is here once: order of checks, transactions, conditional requests, pagi
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from fastapi import APIRouter, Response
@@ -90,6 +91,10 @@ class Resource:
 
     async def insert(self, db: Connection, call: Call, values: dict[str, Any]) -> int:
         return await writing.insert(db, self.listing.table, self._to_columns(values))
+
+    async def make(self, db: Connection, call: Call, values: dict[str, Any]) -> tuple[int, Then | None]:
+        """Add a row; gives its id, and what is done once that is committed."""
+        return await self.insert(db, call, values), None
 
     async def update(self, db: Connection, call: Call, row: Row, values: dict[str, Any]) -> Then | None:
         """Change a row; gives what is done once that is committed."""
@@ -259,9 +264,9 @@ class Resource:
             await self.check_may_create(call, values, project_id)
             await self.check(db, call, values, None)
             with self.refusing_what_is_taken():
-                item_id = await self.insert(db, call, values)
+                item_id, then = await self.make(db, call, values)
             row = await self.find(db, call, item_id)
-            return await self.made(call, row)
+            return replace(await self.made(call, row), then=then)
 
         return await call.write(act)
 

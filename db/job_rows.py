@@ -4,7 +4,7 @@ None commits: whoever opened the transaction decides that. The state of a run is
 themselves, so that the database settles every race.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,28 +12,17 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from db import log_rows, stage_rows, writing
-from db.connections import Connection, Row, every, one, value
+from db.connections import Connection, Row, every, one
 from db.log_rows import Line
 from db.notifications import PAUSED, RESUMED
 from jobs import delay, lines
 from jobs.errors import JobNotFound
+from jobs.runs import INPUTS
 from jobs.stages import StageSnapshot
 from jobs.status import Status
 
 # what a client may say of a job, by create, by edit or as a program's request
-EDITABLE = (
-    "name",
-    "project_id",
-    "deployment_id",
-    "source_image_collection_id",
-    "source_image_single_id",
-    "pipeline_id",
-    "job_type_key",
-    "delay",
-    "limit",
-    "shuffle",
-    "params",
-)
+EDITABLE = ("name", "project_id", "job_type_key", *INPUTS)
 _DECIDED = ("dispatch_mode",)
 REFERENCES = {
     "project_id": "projects",
@@ -44,6 +33,41 @@ REFERENCES = {
 }
 # whoever listens need not ask what became of the job
 _NOTIFY = "SELECT pg_notify('nightjar_jobs', id || ' ' || status) FROM jobs WHERE id = %(job_id)s"
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """The workflow of one run of a job: under the same id runs the next one."""
+
+    id: str
+    run: int
+    execution: str | None
+    """Temporal's run id; null until a worker has claimed the run."""
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """A run whose workflow is to be started, or stopped."""
+
+    job_id: int
+    run: int
+    name: str
+    job_type_key: str
+    project_id: int
+    deployment_id: int | None
+    workflow_id: str
+    workflow_run_id: str | None
+    request_id: str | None
+
+    @property
+    def workflow(self) -> Workflow:
+        return Workflow(self.workflow_id, self.run, self.workflow_run_id)
+
+
+RUN_START_COLUMNS = """
+id AS job_id, run, name, job_type_key, project_id, deployment_id, workflow_run_id, request_id,
+coalesce(workflow_id, 'job-' || id) AS workflow_id
+"""
 
 
 async def missing_reference(db: Connection, values: Mapping[str, Any]) -> str | None:
@@ -59,22 +83,25 @@ async def insert(
     *,
     start: bool = False,
     request_id: str | None = None,
-) -> int:
-    """Add a job with the stages that it has from the start; gives its id.
+) -> RunStart:
+    """Add a job with the stages that it has from the start; returns what starting its first run takes.
 
-    With `start` its first run is asked for in the same breath.
+    With `start` that run is asked for in the same statement.
     """
     columns = _columns(values)
     asked = {"status": Status.PENDING.value, "run": 1, "request_id": request_id} if start else {}
     names = ", ".join(f'"{name}"' for name in (*columns, *asked))
     marks = ", ".join(f"%({name})s" for name in (*columns, *asked))
     statement = f"""
-        INSERT INTO jobs ({names}, asked_at) VALUES ({marks}, {"now()" if start else "NULL"}) RETURNING id
+        INSERT INTO jobs ({names}, asked_at) VALUES ({marks}, {"now()" if start else "NULL"})
+        RETURNING {RUN_START_COLUMNS}
     """
-    job_id: int = await value(db, statement, {**columns, **asked})
+    row = await one(db, statement, {**columns, **asked})
+    assert row is not None
+    made = RunStart(**row)
     if stages:
-        await stage_rows.seed(db, job_id, stages)
-    return job_id
+        await stage_rows.seed(db, made.job_id, stages)
+    return made
 
 
 def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,21 +133,11 @@ async def seed_delay(db: Connection, job_id: int, seconds: int) -> None:
 
 
 @dataclass(frozen=True)
-class Workflow:
-    """The workflow of one run of a job: under the same id runs the next one."""
-
-    id: str
-    run: int
-    execution: str | None
-    """Temporal's run id; null until a worker has claimed the run."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What became of a request to run or to cancel."""
+class RequestOutcome:
+    """What became of a request to cancel, to pause or to resume."""
 
     run: int
-    workflow: "Workflow | None"
+    workflow: Workflow | None
     """What is to be told; null where there is nothing, or the request changed nothing."""
     changed: bool
     """False if the request found nothing to do."""
@@ -136,7 +153,8 @@ UPDATE jobs SET status = 'PENDING', run = jobs.run + 1, asked_at = now(), update
                 workflow_run_id = NULL, paused_at = NULL, pause_asked_at = NULL, request_id = %(request_id)s
 FROM (SELECT id, status AS was FROM jobs WHERE id = %(job_id)s FOR UPDATE) before
 WHERE jobs.id = before.id AND was NOT IN ('PENDING', 'STARTED', 'CANCELING')
-RETURNING jobs.run, jobs.name, before.was
+RETURNING before.was, jobs.delay, jobs.id AS job_id, jobs.run, jobs.name, jobs.job_type_key, jobs.project_id,
+          jobs.deployment_id, jobs.workflow_run_id, jobs.request_id, 'job-' || jobs.id AS workflow_id
 """
 _STATE = "SELECT run, status FROM jobs WHERE id = %(job_id)s"
 
@@ -144,25 +162,30 @@ _STATE = "SELECT run, status FROM jobs WHERE id = %(job_id)s"
 async def ask_to_run(
     db: Connection,
     job_id: int,
-    stages: list[StageSnapshot],
+    stages: Callable[[str, int], list[StageSnapshot]],
     *,
     again: bool,
     request_id: str | None = None,
-) -> Asked:
-    """Ask for the next run of a job; one that is under way is left alone.
+) -> RunStart | None:
+    """Ask for the next run of a job; returns what starting it takes, null for one that is under way.
 
-    `again` (retry) says so in the log. The stages start over, also those of the run before.
+    `again` (retry) says so in the log. The stages start over, also those of the run before: `stages` gives those of a
+    job type with a delay of that many seconds. Raises JobNotFound, and what `stages` raises.
     """
     row = await one(db, _ASK_TO_RUN, {"job_id": job_id, "request_id": request_id})
     if row is None:
-        return await _unchanged(db, job_id)
-    if row["run"] > 1:
-        await stage_rows.seed(db, job_id, stages)
+        await _unchanged(db, job_id)
+        return None
+    was, seconds = Status(row.pop("was")), row.pop("delay")
+    asked = RunStart(**row)
+    new_stages = stages(asked.job_type_key, seconds)
+    if asked.run > 1:
+        await stage_rows.seed(db, job_id, new_stages)
     if again:
-        line = Line(lines.running_again(job_id, row["name"], Status(row["was"])))
-        await log_rows.append(db, job_id, row["run"], [line], request_id=request_id)
+        line = Line(lines.running_again(job_id, asked.name, was))
+        await log_rows.append(db, job_id, asked.run, [line], request_id=request_id)
     await db.execute(_NOTIFY, {"job_id": job_id})
-    return Asked(row["run"], None, True, Status.PENDING)
+    return asked
 
 
 _ASK_TO_CANCEL = """
@@ -176,7 +199,7 @@ RETURNING jobs.run, jobs.name, jobs.status, before.was,
 """
 
 
-async def ask_to_cancel(db: Connection, job_id: int, *, request_id: str | None = None) -> Asked:
+async def ask_to_cancel(db: Connection, job_id: int, *, request_id: str | None = None) -> RequestOutcome:
     """Ask for the end of a job's run.
 
     A run that no worker has claimed is over at once: the claim will find it so. A job that is over stays as it
@@ -190,7 +213,7 @@ async def ask_to_cancel(db: Connection, job_id: int, *, request_id: str | None =
     await log_rows.append(db, job_id, row["run"], [line], request_id=request_id)
     await db.execute(_NOTIFY, {"job_id": job_id})
     told = None if row["was"] == Status.CREATED else _workflow(row)
-    return Asked(row["run"], told, True, status)
+    return RequestOutcome(row["run"], told, True, status)
 
 
 # a run that no worker has claimed needs no word: the claim will find it so
@@ -206,7 +229,7 @@ RETURNING run, status, coalesce(workflow_id, 'job-' || id) AS workflow_id, workf
 
 async def ask_to_pause(
     db: Connection, job_id: int, *, pause: bool, run: int | None = None, request_id: str | None = None
-) -> Asked:
+) -> RequestOutcome:
     """Have a run begin no new work, or go on; one that is over, or so already, is left alone.
 
     With `run` only that one.
@@ -219,14 +242,14 @@ async def ask_to_pause(
     await log_rows.append(db, job_id, row["run"], [line], request_id=request_id)
     status = Status(row["status"])
     told = _workflow(row) if status is Status.STARTED else None
-    return Asked(row["run"], told, True, status, row["updated_at"])
+    return RequestOutcome(row["run"], told, True, status, row["updated_at"])
 
 
-async def _unchanged(db: Connection, job_id: int) -> Asked:
+async def _unchanged(db: Connection, job_id: int) -> RequestOutcome:
     row = await one(db, _STATE, {"job_id": job_id})
     if row is None:
         raise JobNotFound(job_id)
-    return Asked(row["run"], None, False, Status(row["status"]))
+    return RequestOutcome(row["run"], None, False, Status(row["status"]))
 
 
 _DELETE = """
@@ -251,42 +274,19 @@ def _workflow(row: Row) -> Workflow:
 
 
 @dataclass(frozen=True)
-class Launch:
-    """A run whose workflow is to be started, or stopped."""
-
-    job_id: int
-    run: int
-    name: str
-    job_type_key: str
-    project_id: int
-    deployment_id: int | None
-    workflow_id: str
-    workflow_run_id: str | None
-    request_id: str | None
-
-    @property
-    def workflow(self) -> Workflow:
-        return Workflow(self.workflow_id, self.run, self.workflow_run_id)
-
-
-@dataclass(frozen=True)
-class Waiting:
+class PendingDelivery:
     """A run that was asked to start, to stop, or to pause or go on some time ago, and has not."""
 
     status: Status
     """PENDING: to be started; CANCELING: to be stopped; STARTED: to be told of its pause, or its end."""
-    launch: Launch
+    launch: RunStart
     asked_at: datetime
     """When the word was given that is to be carried."""
 
 
-LAUNCH_COLUMNS = """
-id AS job_id, run, name, job_type_key, project_id, deployment_id, workflow_run_id, request_id,
-coalesce(workflow_id, 'job-' || id) AS workflow_id
-"""
-_LAUNCH = f"SELECT {LAUNCH_COLUMNS} FROM jobs WHERE id = %(job_id)s"
+_LAUNCH = f"SELECT {RUN_START_COLUMNS} FROM jobs WHERE id = %(job_id)s"
 _WAITING = f"""
-SELECT status, {LAUNCH_COLUMNS}, CASE WHEN status = 'STARTED' THEN pause_asked_at ELSE asked_at END AS word_at
+SELECT status, {RUN_START_COLUMNS}, CASE WHEN status = 'STARTED' THEN pause_asked_at ELSE asked_at END AS word_at
 FROM jobs
 WHERE (status = 'PENDING' AND launched_at IS NULL AND asked_at < now() - CAST(%(start_after)s AS interval))
    OR (status = 'CANCELING' AND asked_at < now() - CAST(%(stop_after)s AS interval))
@@ -298,21 +298,21 @@ UPDATE jobs SET launched_at = now() WHERE id = %(job_id)s AND run = %(run)s AND 
 """
 
 
-async def launch(db: Connection, job_id: int) -> Launch:
+async def run_start(db: Connection, job_id: int) -> RunStart:
     """What starting the newest run of a job takes."""
     row = await one(db, _LAUNCH, {"job_id": job_id})
     if row is None:
         raise JobNotFound(job_id)
-    return Launch(**row)
+    return RunStart(**row)
 
 
 async def waiting(
     db: Connection, *, start_after: timedelta, stop_after: timedelta, most: int
-) -> list[Waiting]:
+) -> list[PendingDelivery]:
     """Runs asked to start (or pause), or to stop, longer ago than that; oldest first, at most `most`."""
     values = {"start_after": start_after, "stop_after": stop_after, "most": most}
     return [
-        Waiting(Status(row.pop("status")), asked_at=row.pop("word_at"), launch=Launch(**row))
+        PendingDelivery(Status(row.pop("status")), asked_at=row.pop("word_at"), launch=RunStart(**row))
         for row in await every(db, _WAITING, values)
     ]
 

@@ -11,12 +11,12 @@ from db.log_rows import Line
 from jobs import lines
 from jobs.errors import InvalidField, JobNotFound, RunRefused
 from jobs.job_type import JobType
-from jobs.runs import ClaimedRun, Closing, JobRequest
+from jobs.runs import INPUTS, ClaimedRun, Closing, JobRequest
 from jobs.stages import StageSnapshot
 from jobs.status import Status
 
-_CLAIM_COLUMNS = """id, run, name, status, job_type_key, project_id, deployment_id, source_image_collection_id,
-    source_image_single_id, pipeline_id, delay, "limit", shuffle, params, workflow_id, workflow_run_id,
+_INPUTS = ", ".join(f'"{name}"' for name in INPUTS)
+_CLAIM_COLUMNS = f"""id, run, name, status, job_type_key, project_id, {_INPUTS}, workflow_id, workflow_run_id,
     request_id, paused_at IS NOT NULL AS paused"""
 
 
@@ -146,7 +146,7 @@ async def _insert_requested(db: Connection, job_type: JobType, request: JobReque
     field = await job_rows.missing_reference(db, values)
     if field is not None:
         raise InvalidField(field, f"no such row: {values[field]}")
-    return await job_rows.insert(db, values, [])
+    return (await job_rows.insert(db, values, [])).job_id
 
 
 def _claimed(row: Row, run: int) -> ClaimedRun:
@@ -155,15 +155,8 @@ def _claimed(row: Row, run: int) -> ClaimedRun:
         run=run,
         name=row["name"],
         project_id=row["project_id"],
-        deployment_id=row["deployment_id"],
-        source_image_collection_id=row["source_image_collection_id"],
-        source_image_single_id=row["source_image_single_id"],
-        pipeline_id=row["pipeline_id"],
-        delay=row["delay"],
-        limit=row["limit"],
-        shuffle=row["shuffle"],
-        params=row["params"],
         paused=row["paused"],
+        **{name: row[name] for name in INPUTS},
     )
 
 

@@ -3,14 +3,14 @@
 from datetime import timedelta
 
 from db.connections import Connection, every
-from db.job_rows import LAUNCH_COLUMNS, Launch, Waiting
+from db.job_rows import RUN_START_COLUMNS, PendingDelivery, RunStart
 from jobs.status import Status
 
 SETTLED = timedelta(seconds=10)
 """What was asked for, or was heard of, more lately than that is left to those whose work it is."""
 
 _UNDER_WAY = f"""
-SELECT status, asked_at AS word_at, {LAUNCH_COLUMNS} FROM jobs
+SELECT status, asked_at AS word_at, {RUN_START_COLUMNS} FROM jobs
 WHERE status IN ('PENDING', 'STARTED', 'CANCELING') AND id > %(after)s
   AND greatest(asked_at, started_at) < now() - CAST(%(settled)s AS interval)
   AND NOT EXISTS (
@@ -25,11 +25,11 @@ WHERE id = %(job_id)s AND run = %(run)s AND status = 'STARTED' AND workflow_run_
 """
 
 
-async def under_way(db: Connection, *, after: int, most: int) -> list[Waiting]:
+async def under_way(db: Connection, *, after: int, most: int) -> list[PendingDelivery]:
     """Runs that ought to be under way and of which nothing was heard lately, by the ids of their jobs."""
     values = {"after": after, "most": most, "settled": SETTLED}
     return [
-        Waiting(Status(row.pop("status")), asked_at=row.pop("word_at"), launch=Launch(**row))
+        PendingDelivery(Status(row.pop("status")), asked_at=row.pop("word_at"), launch=RunStart(**row))
         for row in await every(db, _UNDER_WAY, values)
     ]
 

@@ -12,7 +12,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from db.job_rows import Launch, Workflow
+from db.job_rows import RunStart, Workflow
 from executions.finding import PATIENCE, describe, find
 from jobs.runs import JobRequest
 from jobs.stages import JOBS_QUEUE
@@ -50,7 +50,7 @@ class Launcher:
         if not isinstance(error, RPCError) or error.status in SILENT:
             self._away_until = time.monotonic() + AWAY
 
-    async def start(self, launch: Launch, *, insist: bool = False) -> bool:
+    async def start(self, launch: RunStart, *, insist: bool = False) -> bool:
         """Start the workflow of a run, once however often it is asked; false if that did not come about.
 
         Temporal is not even tried while it is away, except by who insists.
@@ -74,7 +74,7 @@ class Launcher:
         self._away_until = -math.inf
         return True
 
-    async def _start_or_find(self, launch: Launch) -> str | None:
+    async def _start_or_find(self, launch: RunStart) -> str | None:
         """Start the workflow; gives the execution of another run that is in the way, if one is."""
         if await self._start(launch, WorkflowIDReusePolicy.REJECT_DUPLICATE):
             return None
@@ -89,7 +89,7 @@ class Launcher:
         started = await self._start(launch, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
         return None if started else newest.run_id
 
-    async def _start(self, launch: Launch, reuse: WorkflowIDReusePolicy) -> bool:
+    async def _start(self, launch: RunStart, reuse: WorkflowIDReusePolicy) -> bool:
         """False if an execution is in the way."""
         try:
             await self.temporal.start_workflow(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs import delay
+from jobs.runs import NewJob
 from jobs.stages import Stage, StageSnapshot
 
 KNOWN = {
@@ -26,6 +27,13 @@ class JobType:
     name: str
     """What people read."""
     stages: tuple[Stage[Any, Any], ...]
+    title: str = "{type}"
+    """What a job is called that nobody named: `{type}` is the name of the type, the rest are names of its inputs."""
+
+    def new(self, project_id: int, **inputs: Any) -> NewJob:
+        """A job of this type in a project, named by the title; `inputs` are those of JobInputs."""
+        name = self.title.format(type=self.name, **inputs)
+        return NewJob(job_type_key=self.key, name=name, project_id=project_id, **inputs)
 
     def snapshots(self, seconds_of_delay: int) -> list[StageSnapshot]:
         """The stages of a new run, in order: the delay, if there is one, and those of the type."""

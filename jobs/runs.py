@@ -4,15 +4,44 @@ Every field of a payload has a default or is there from the first release: paylo
 and an old one must still be readable.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from jobs.stages import StageSnapshot
 from jobs.status import Status
 
 
+@dataclass(kw_only=True)
+class JobInputs:
+    """What a job works on and how, by the names of the jobs API; each job type says what it needs of it."""
+
+    deployment_id: int | None = None
+    source_image_collection_id: int | None = None
+    source_image_single_id: int | None = None
+    pipeline_id: int | None = None
+    delay: int = 0
+    """Seconds to wait before the work."""
+    limit: int | None = None
+    """Captures to process at most; null for all."""
+    shuffle: bool = True
+    params: dict[str, Any] | None = None
+
+
+INPUTS = tuple(each.name for each in fields(JobInputs))
+"""Their names, which are those of their columns too."""
+
+
 @dataclass
-class JobRequest:
+class NewJob(JobInputs):
+    """A job that is to be made."""
+
+    job_type_key: str
+    name: str
+    project_id: int
+
+
+@dataclass
+class JobRequest(JobInputs):
     """What a workflow is started with.
 
     The API gives `job_id` and `run`. A program gives the fields of the jobs API instead (`project_id` and what
@@ -24,32 +53,16 @@ class JobRequest:
     run: int | None = None
     project_id: int | None = None
     name: str | None = None
-    deployment_id: int | None = None
-    source_image_collection_id: int | None = None
-    source_image_single_id: int | None = None
-    pipeline_id: int | None = None
-    delay: int = 0
-    limit: int | None = None
-    shuffle: bool = True
-    params: dict[str, Any] | None = None
 
 
 @dataclass
-class ClaimedRun:
+class ClaimedRun(JobInputs):
     """The run that a workflow may now do, with what its stages need to know."""
 
     job_id: int
     run: int
     name: str
     project_id: int
-    deployment_id: int | None = None
-    source_image_collection_id: int | None = None
-    source_image_single_id: int | None = None
-    pipeline_id: int | None = None
-    delay: int = 0
-    limit: int | None = None
-    shuffle: bool = True
-    params: dict[str, Any] | None = None
     paused: bool = False
     """True if it was paused before it was claimed."""
 

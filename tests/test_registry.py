@@ -27,7 +27,7 @@ def test_every_job_type_has_a_workflow_of_its_name() -> None:
 def test_every_stage_has_an_activity_and_every_activity_a_stage() -> None:
     stages = {stage.key for job_type in JOB_TYPES.values() for stage in job_type.stages}
 
-    assert stages | {CLAIM, REPORT, CHANGE_PAUSE, CLOSE, sweep.MEND} == ACTIVITIES
+    assert stages | {CLAIM, REPORT, CHANGE_PAUSE, CLOSE, sweep.RECONCILE} == ACTIVITIES
 
 
 def test_every_job_type_has_a_recorded_history() -> None:

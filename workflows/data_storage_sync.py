@@ -30,7 +30,12 @@ REGROUP_SESSIONS = Stage(
     "regroup_sessions", "Regroup sessions", takes=ClaimedRun, gives=type(None), counts=COUNTS
 )
 
-JOB_TYPE = JobType("data_storage_sync", "Data storage sync", (SYNC, REGROUP_SESSIONS, MEASURE))
+JOB_TYPE = JobType(
+    "data_storage_sync",
+    "Data storage sync",
+    (SYNC, REGROUP_SESSIONS, MEASURE),
+    title="Sync captures for deployment {deployment_id}",
+)
 
 
 @workflow.defn(name=JOB_TYPE.key)

@@ -15,7 +15,12 @@ POPULATE = Stage(
     params=("Captures added",),
 )
 
-JOB_TYPE = JobType("populate_captures_collection", "Populate captures collection", (POPULATE,))
+JOB_TYPE = JobType(
+    "populate_captures_collection",
+    "Populate captures collection",
+    (POPULATE,),
+    title="Populate captures for collection {source_image_collection_id}",
+)
 
 
 @workflow.defn(name=JOB_TYPE.key)

@@ -21,7 +21,12 @@ COUNTS = (
 
 REGROUP = Stage("regroup_events", "Regroup sessions", takes=ClaimedRun, gives=type(None), counts=COUNTS)
 
-JOB_TYPE = JobType("regroup_events", "Regroup sessions", (REGROUP, MEASURE))
+JOB_TYPE = JobType(
+    "regroup_events",
+    "Regroup sessions",
+    (REGROUP, MEASURE),
+    title="Regroup sessions for deployment {deployment_id}",
+)
 
 
 @workflow.defn(name=JOB_TYPE.key)

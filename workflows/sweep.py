@@ -10,11 +10,12 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 NAME = "sweep"
-MEND = "mend_runs"
+RECONCILE = "mend_runs"
+"""Never renamed: it stands in histories."""
 
 
 @dataclass
-class Swept:
+class SweepReport:
     """What one sweep did."""
 
     looked_at: int = 0
@@ -32,14 +33,14 @@ class Swept:
 @workflow.defn(name=NAME)
 class Sweep:
     @workflow.run
-    async def run(self) -> Swept:
-        last = workflow.get_last_completion_result(Swept)
+    async def run(self) -> SweepReport:
+        last = workflow.get_last_completion_result(SweepReport)
         # a local activity: it has its own slots, and never waits behind work of hours
-        swept: Swept = await workflow.execute_local_activity(
-            MEND,
+        report: SweepReport = await workflow.execute_local_activity(
+            RECONCILE,
             0 if last is None else last.after,
-            result_type=Swept,
+            result_type=SweepReport,
             start_to_close_timeout=timedelta(seconds=60),
             retry_policy=RetryPolicy(maximum_attempts=2),
         )
-        return swept
+        return report

@@ -10,14 +10,15 @@ from api.errors import Invalid, NotFound
 from api.fields import Choice, Document, Integer, Reference, Text
 from api.filters import Choice as ChoiceFilter
 from api.filters import Sort
+from api.request_ids import current_request_id
 from api.resource import Resource
-from api.routes.jobs import started
 from api.schemas import places as schema
 from api.schemas.jobs import JobStarted
 from api.view import View
 from db import capture_set_pages, capture_set_rows, writing
 from db.connections import Connection, Row
 from monitoring import sampling
+from workflows.populate_captures_collection import JOB_TYPE as POPULATE
 
 
 class CaptureSets(Resource):
@@ -64,14 +65,10 @@ class CaptureSets(Resource):
         """Start a job that fills the capture set by its sampling method."""
 
         async def act(db: Connection, row: Row) -> Answer:
-            values = {
-                "name": f"Populate captures for collection {row['id']}",
-                "project_id": row["project_id"],
-                "source_image_collection_id": row["id"],
-                "job_type_key": "populate_captures_collection",
-            }
-            job_id, then = await started(db, call, values)
-            return Answer({"job_id": job_id, "project_id": row["project_id"]}, then=then)
+            new = POPULATE.new(row["project_id"], source_image_collection_id=row["id"])
+            begun = await call.platform.jobs.create(db, new, start=True, request_id=current_request_id())
+            body = {"job_id": begun.job_id, "project_id": row["project_id"]}
+            return Answer(body, then=begun.after_commit)
 
         return await self.act_on(call, item_id, "populate_sourceimagecollection", act)
 

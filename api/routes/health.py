@@ -57,7 +57,7 @@ async def ready(request: Request) -> Response:
     if revision != newest:
         reason = f"the database is at revision {revision}, {newest} is needed: nightjar doctor --fix"
         return json_response({"status": "unavailable", "reasons": [reason]}, 503)
-    if not await platform.launcher.reachable():
+    if not await platform.jobs.launcher.reachable():
         reason = "Temporal cannot be reached: jobs are taken, and start when it is back"
         return json_response({"status": "degraded", "reasons": [reason]})
     return json_response({"status": "ok", "reasons": []})

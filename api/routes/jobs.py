@@ -3,14 +3,13 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from fastapi import Response
 
 from api import permissions, queries
 from api.call import REPLAYED, Answer, Call, CallDep, Then
-from api.courier import STOP_AFTER
 from api.errors import Invalid, NotFound, PermissionDenied
 from api.fields import Boolean, Document, Integer, Reference, Slug, Text
 from api.filters import Choice, Exactly, OneOf, Sort
@@ -21,15 +20,12 @@ from api.responses import json_response
 from api.schemas import explanations
 from api.schemas import jobs as schema
 from api.view import View
-from db import explaining_rows, job_pages, job_rows, project_rows
+from db import job_pages, job_rows
 from db.connections import Connection, Row
-from db.job_rows import Asked
 from db.listing import Condition, Wanted
-from executions import looking
-from jobs import delay
-from jobs.explaining import Facts, TemporalFacts, explain
+from dispatch.job_service import Outcome, job_type_of
+from jobs.runs import NewJob
 from jobs.status import Status
-from monitoring.projects import FEATURE_FLAGS
 from workflows.registry import JOB_TYPES, TYPE_NAMES
 
 DEFAULT_TYPE = "ml"
@@ -175,50 +171,34 @@ class Jobs(Resource):
             values.setdefault("job_type_key", DEFAULT_TYPE)
         key = values.get("job_type_key")
         if key is not None:
-            check_type(key)
+            job_type_of(key)
         if row is None:
             if START_NOW.read(call.request):
                 require_may_run(call, values, MAY_NOT_RUN)
         elif Status(row["status"]).is_active and key is not None and key != row["job_type_key"]:
             raise Invalid({"job_type_key": ["The type of a running job cannot be changed."]})
 
-    async def insert(self, db: Connection, call: Call, values: dict[str, Any]) -> int:
-        start = START_NOW.read(call.request)
-        mode = await self._dispatch_mode(db, values)
-        stages = [delay.snapshot(values["delay"])] if values["delay"] else []
-        return await job_rows.insert(
-            db, {**values, **mode}, stages, start=start, request_id=current_request_id()
+    async def make(self, db: Connection, call: Call, values: dict[str, Any]) -> tuple[int, Then | None]:
+        outcome = await call.platform.jobs.create(
+            db, NewJob(**values), start=START_NOW.read(call.request), request_id=current_request_id()
         )
-
-    async def _dispatch_mode(self, db: Connection, values: Mapping[str, Any]) -> dict[str, str]:
-        """How the work of a job with a pipeline is handed out (contract 4.1): decided once."""
-        if values.get("pipeline_id") is None:
-            return {}
-        name = "async_pipeline_workers"
-        by_workers = await project_rows.flag(db, values["project_id"], name, FEATURE_FLAGS[name])
-        return {"dispatch_mode": "async_api" if by_workers else "sync_api"}
-
-    async def made(self, call: Call, row: Row) -> Answer:
-        answer = await super().made(call, row)
-        if not START_NOW.read(call.request):
-            return answer
-        return Answer(answer.body, answer.status, answer.headers, then=starting(call, row["id"]))
+        return outcome.job_id, outcome.after_commit
 
     async def update(self, db: Connection, call: Call, row: Row, values: dict[str, Any]) -> None:
         mode: dict[str, str] = {}
         if not row["stages"]:
             if row["dispatch_mode"] == "internal":
-                mode = await self._dispatch_mode(db, {"project_id": row["project_id"], **values})
+                pipeline_id = values.get("pipeline_id")
+                mode["dispatch_mode"] = await call.platform.jobs.dispatch_mode(
+                    db, row["project_id"], pipeline_id
+                )
             if values.get("delay"):
                 await job_rows.seed_delay(db, row["id"], values["delay"])
         await job_rows.update(db, row["id"], {**values, **mode})
 
     async def remove(self, db: Connection, call: Call, row: Row) -> Then | None:
         """Its stages and its log go with it; a run that is under way ends."""
-        workflow = await job_rows.delete(db, row["id"])
-        if workflow is None:
-            return None
-        return lambda: call.platform.launcher.terminate(workflow, "The job was deleted")
+        return (await call.platform.jobs.delete(db, row["id"])).after_commit
 
     # actions --------------------------------------------------------------------------------------------------
 
@@ -237,18 +217,10 @@ class Jobs(Resource):
         return await self._ask_to_run(item_id, call, again=True)
 
     async def _ask_to_run(self, item_id: str, call: Call, *, again: bool) -> Response:
-        async def act(db: Connection, row: Row) -> Answer:
-            require_may_run(call, row)
-            check_type(row["job_type_key"])
-            stages = JOB_TYPES[row["job_type_key"]].snapshots(row["delay"])
-            asked = await job_rows.ask_to_run(
-                db, row["id"], stages, again=again, request_id=current_request_id()
-            )
-            row = await self.find(db, call, row["id"])
-            body = self.detail(row, call.view)
-            return Answer(body, then=starting(call, row["id"]) if asked.changed else None)
+        async def ask(db: Connection, job_id: int) -> Outcome:
+            return await call.platform.jobs.run(db, job_id, again=again, request_id=current_request_id())
 
-        response = await self.act_on(call, item_id, None, act)
+        response = await self._ask(item_id, call, ask)
         if not NO_ASYNC.read(call.request):
             return response
         over = await self._when_over(item_id, call)
@@ -267,17 +239,26 @@ class Jobs(Resource):
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 0.5)
 
-    async def cancel(self, item_id: str, call: CallDep) -> Response:
-        """Cancel a job (terminate the background task). One that is over stays as it ended."""
+    async def _ask(
+        self, item_id: str, call: Call, ask: Callable[[Connection, int], Awaitable[Outcome]]
+    ) -> Response:
+        """What is asked of a job by who may run it; the answer is the job as it is then."""
 
         async def act(db: Connection, row: Row) -> Answer:
             require_may_run(call, row)
-            asked = await job_rows.ask_to_cancel(db, row["id"], request_id=current_request_id())
+            outcome = await ask(db, row["id"])
             row = await self.find(db, call, row["id"])
-            body = self.detail(row, call.view)
-            return Answer(body, then=stopping(call, asked))
+            return Answer(self.detail(row, call.view), then=outcome.after_commit)
 
         return await self.act_on(call, item_id, None, act)
+
+    async def cancel(self, item_id: str, call: CallDep) -> Response:
+        """Cancel a job (terminate the background task). One that is over stays as it ended."""
+
+        async def ask(db: Connection, job_id: int) -> Outcome:
+            return await call.platform.jobs.cancel(db, job_id, request_id=current_request_id())
+
+        return await self._ask(item_id, call, ask)
 
     async def explain(self, item_id: str, call: CallDep) -> Response:
         """Why the job is where it is: the cause, since when, who can mend it, and what that is known from.
@@ -285,47 +266,31 @@ class Jobs(Resource):
         Asks Temporal too, for at most a second or so; that it does not answer is an answer of its own.
         """
         wanted = await self.wanted(call)
-        database, launcher = call.platform.database, call.platform.launcher
-        async with database.single_statements() as db:
+        async with call.platform.database.single_statements() as db:
             row = await self.find(db, call, item_id, wanted)
-            known = await explaining_rows.read(db, row["id"])
-        temporal = TemporalFacts()
-        if known is not None and known.facts.status.is_active:
-            job_type = JOB_TYPES.get(known.job_type_key)
-            stages = () if job_type is None else job_type.stages
-            temporal = await looking.look(launcher.temporal, launcher.task_queue, known.workflow, stages)
-            # the row after Temporal: what has closed its row first, and ended then, is not taken for lost
-            async with database.single_statements() as db:
-                known = await explaining_rows.read(db, row["id"])
-        if known is None:
+        explained = await call.platform.jobs.explain(row["id"])
+        if explained is None:
             raise NotFound
-        said = explain(Facts(known.now, known.facts, temporal))
-        body = explanations.explanation(row["id"], known.facts.status, said, call.platform.time_zone)
-        return json_response(body)
+        zone = call.platform.time_zone
+        return json_response(
+            explanations.explanation(row["id"], explained.status, explained.explanation, zone)
+        )
 
     async def pause(self, item_id: str, call: CallDep) -> Response:
         """Pause a job: what is under way is finished, nothing new is begun. One that does not run stays as it is."""
-        return await self._ask_to_pause(item_id, call, pause=True)
+
+        async def ask(db: Connection, job_id: int) -> Outcome:
+            return await call.platform.jobs.pause(db, job_id, request_id=current_request_id())
+
+        return await self._ask(item_id, call, ask)
 
     async def resume(self, item_id: str, call: CallDep) -> Response:
         """Have a paused job go on where it was. One that is not paused goes on as it is."""
-        return await self._ask_to_pause(item_id, call, pause=False)
 
-    async def _ask_to_pause(self, item_id: str, call: Call, *, pause: bool) -> Response:
-        async def act(db: Connection, row: Row) -> Answer:
-            require_may_run(call, row)
-            asked = await job_rows.ask_to_pause(db, row["id"], pause=pause, request_id=current_request_id())
-            row = await self.find(db, call, row["id"])
-            return Answer(self.detail(row, call.view), then=pausing(call, row["id"], asked))
+        async def ask(db: Connection, job_id: int) -> Outcome:
+            return await call.platform.jobs.resume(db, job_id, request_id=current_request_id())
 
-        return await self.act_on(call, item_id, None, act)
-
-
-def check_type(key: str) -> None:
-    """Raises Invalid for a type of job that does not run here."""
-    if key not in JOB_TYPES:
-        known = ", ".join(JOB_TYPES)
-        raise Invalid({"job_type_key": [f'"{key}" is not a type of job that runs here: {known}.']})
+        return await self._ask(item_id, call, ask)
 
 
 def require_may_run(call: Call, job: Mapping[str, Any], detail: str | None = None) -> None:
@@ -334,53 +299,6 @@ def require_may_run(call: Call, job: Mapping[str, Any], detail: str | None = Non
     permissions.require_somebody(call.user)
     if not permissions.may(call.user, permission, job["project_id"]):
         raise PermissionDenied(detail) if detail else PermissionDenied
-
-
-async def started(db: Connection, call: Call, values: dict[str, Any]) -> tuple[int, Then]:
-    """Make a job that is asked to run; gives its id, and what starts it once that is committed."""
-    job_id = await job_rows.insert(db, values, [], start=True, request_id=current_request_id())
-    return job_id, starting(call, job_id)
-
-
-def starting(call: Call, job_id: int) -> Then:
-    """What starts the newest run of a job, once it has been asked for and committed."""
-
-    async def start() -> None:
-        async with call.platform.database.single_statements() as db:
-            launch = await job_rows.launch(db, job_id)
-        await call.platform.launcher.start(launch)
-
-    return start
-
-
-def stopping(call: Call, asked: Asked) -> Then | None:
-    """What tells the workflow of a run that it is not wanted any more."""
-    launcher, workflow = call.platform.launcher, asked.workflow
-    if workflow is None:
-        return None
-    if asked.status is Status.REVOKED:
-        return lambda: launcher.terminate(workflow, "Cancelled before it began")
-
-    async def tell() -> None:
-        # without a worker nobody answers: then the courier ends the run
-        call.platform.courier.come_after(STOP_AFTER)
-        await launcher.cancel(workflow)
-
-    return tell
-
-
-def pausing(call: Call, job_id: int, asked: Asked) -> Then | None:
-    """What tells the workflow of a run to look whether it is paused."""
-    workflow = asked.workflow
-    if workflow is None:
-        return None
-
-    async def tell() -> None:
-        if await call.platform.launcher.look(workflow):
-            async with call.platform.database.transaction() as db:
-                await job_rows.mark_pause_told(db, job_id, asked.asked_at)
-
-    return tell
 
 
 jobs = Jobs()

@@ -18,13 +18,17 @@ from api.fields import (
 )
 from api.filters import TIMES, Sort
 from api.filters import Row as RowFilter
+from api.request_ids import current_request_id
 from api.resource import Resource
-from api.routes.jobs import started
 from api.schemas import places as schema
 from api.schemas.jobs import JobStarted
 from api.view import View
 from db import grouping_rows, station_rows, writing
 from db.connections import Connection, Row
+from dispatch.job_service import Outcome
+from jobs.job_type import JobType
+from workflows.data_storage_sync import JOB_TYPE as SYNC
+from workflows.regroup_events import JOB_TYPE as REGROUP
 
 _NAME = Text(required=True, max_length=255)
 
@@ -89,8 +93,7 @@ class Stations(Resource):
         await super().update(db, call, row, values)
         if not await grouping_rows.is_needed(db, row["id"]):
             return None
-        _, then = await started(db, call, _job(row, "regroup_events"))
-        return then
+        return (await _start(db, call, REGROUP, row)).after_commit
 
     async def sync(self, item_id: str, call: CallDep) -> Response:
         """Start a job that syncs the station's captures from its storage source."""
@@ -98,8 +101,9 @@ class Stations(Resource):
         async def act(db: Connection, row: Row) -> Answer:
             if row["data_source_id"] is None:
                 raise Refusal("Deployment must have a data source to sync captures from")
-            job_id, then = await started(db, call, _job(row, "data_storage_sync"))
-            return Answer({"job_id": job_id, "project_id": row["project_id"]}, then=then)
+            begun = await _start(db, call, SYNC, row)
+            body = {"job_id": begun.job_id, "project_id": row["project_id"]}
+            return Answer(body, then=begun.after_commit)
 
         return await self.act_on(call, item_id, "sync_deployment", act)
 
@@ -117,12 +121,12 @@ class Stations(Resource):
                 raise NotFound
             permissions.require(call.user, "sync_deployment", project_id)
             begun = [
-                await started(db, call, _job(station, "data_storage_sync"))
+                await _start(db, call, SYNC, station)
                 for station in await station_rows.with_source(db, project_id)
             ]
-            job_ids = [job_id for job_id, _ in begun]
+            job_ids = [each.job_id for each in begun]
             body = {"job_ids": job_ids, "queued": len(job_ids), "project_id": project_id}
-            return Answer(body, then=lambda: _all_of([then for _, then in begun]))
+            return Answer(body, then=lambda: _after(begun))
 
         return await call.write(act)
 
@@ -130,33 +134,27 @@ class Stations(Resource):
         """Start a job that groups the station's captures into sessions."""
 
         async def act(db: Connection, row: Row) -> Answer:
-            job_id, then = await started(db, call, _job(row, "regroup_events"))
-            body = {"job_id": job_id, "deployment_id": row["id"], "project_id": row["project_id"]}
-            return Answer(body, 202, then=then)
+            begun = await _start(db, call, REGROUP, row)
+            body = {"job_id": begun.job_id, "deployment_id": row["id"], "project_id": row["project_id"]}
+            return Answer(body, 202, then=begun.after_commit)
 
         return await self.act_on(call, item_id, "regroup_deployment", act)
 
 
-NAMES = {
-    "regroup_events": "Regroup sessions for deployment {}",
-    "data_storage_sync": "Sync captures for deployment {}",
-}
 STARTED_AT_ONCE = 50
-"""Jobs that one request tells Temporal of; those after them are carried over by the courier."""
+"""Jobs that one request tells Temporal of; those after them are delivered by the outbox relay."""
 
 
-def _job(station: Row, job_type_key: str) -> dict[str, Any]:
-    """A job of that type about a station."""
-    return {
-        "name": NAMES[job_type_key].format(station["id"]),
-        "project_id": station["project_id"],
-        "deployment_id": station["id"],
-        "job_type_key": job_type_key,
-    }
+async def _start(db: Connection, call: Call, job_type: JobType, station: Row) -> Outcome:
+    """Ask for a job of that type about a station."""
+    new = job_type.new(station["project_id"], deployment_id=station["id"])
+    return await call.platform.jobs.create(db, new, start=True, request_id=current_request_id())
 
 
-async def _all_of(starts: Sequence[Then]) -> None:
-    await asyncio.gather(*(start() for start in starts[:STARTED_AT_ONCE]))
+async def _after(begun: Sequence[Outcome]) -> None:
+    """Start the first of them."""
+    starts = [each.after_commit for each in begun[:STARTED_AT_ONCE] if each.after_commit is not None]
+    await asyncio.gather(*(start() for start in starts))
 
 
 class Sites(Resource):

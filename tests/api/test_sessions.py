@@ -385,9 +385,7 @@ async def test_a_timeline_changes_nothing(client: httpx2.AsyncClient, field: Fie
     assert await field.read(row) == before
 
 
-@pytest.mark.parametrize(
-    "value", ["0", "-1", "x", "1.5", "1_0", "٣", "1e1", "NaN", "2147483648", "9" * 40]
-)
+@pytest.mark.parametrize("value", ["0", "-1", "x", "1.5", "1_0", "٣", "1e1", "NaN", "2147483648", "9" * 40])
 async def test_a_resolution_that_is_none_is_refused(
     client: httpx2.AsyncClient, field: Field, value: str
 ) -> None:

@@ -315,7 +315,7 @@ async def test_a_late_word_for_one_run_does_not_reach_the_next(
     job = await make_job(client, project_id, set_id, delay=60)
     await under_way(client, job["id"], "delay")
     async with field.database.transaction() as db:
-        old = (await job_rows.launch(db, job["id"])).workflow
+        old = (await job_rows.run_start(db, job["id"])).workflow
     await client.post(f"/jobs/{job['id']}/cancel/")
     await job_in(client, job["id"], "REVOKED")
     await client.post(f"/jobs/{job['id']}/retry/")

@@ -17,16 +17,16 @@ from tests.field import Field
 from tests.waiting import job_in, make_job, until
 from tests.workflows.test_runs import POPULATE, closed, lines, stage, under_way, workflow_status
 from worker import working
-from workflows.sweep import NAME, Swept
+from workflows.sweep import NAME, SweepReport
 
 
-async def sweep(temporal: Client, settings: Settings) -> Swept:
+async def sweep(temporal: Client, settings: Settings) -> SweepReport:
     """One sweep, as the Schedule starts it."""
-    result: Swept = await temporal.execute_workflow(
+    result: SweepReport = await temporal.execute_workflow(
         NAME,
         id=f"sweep-{uuid.uuid4()}",
         task_queue=f"{settings.task_queue}-jobs",
-        result_type=Swept,
+        result_type=SweepReport,
     )
     return result
 
