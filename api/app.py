@@ -111,6 +111,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 chosen.login_attempts,
                 stores=Stores(chosen.storage_folders),
                 signer=signer,
+                instance=chosen.instance,
             )
             rounds = asyncio.create_task(courier.run())
             # what was loaded by now stays for good: the collector need not look at it again

@@ -4,6 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
+from config import Settings
+
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 NOT_PACKAGED = ("benchmarks", "tests")
@@ -72,3 +74,9 @@ def test_every_folder_of_the_tree_is_described() -> None:
 
 def test_the_lock_names_no_host() -> None:
     assert "://" not in (ROOT / "requirements.lock").read_text()
+
+
+def test_every_setting_is_described_for_operators() -> None:
+    table = re.findall(r"^\| `(NIGHTJAR_\w+)` \|", (ROOT / "docs" / "operating.md").read_text(), re.MULTILINE)
+
+    assert sorted(table) == sorted(f"NIGHTJAR_{name.upper()}" for name in Settings.model_fields)
