@@ -5,20 +5,15 @@
 
 FROM python:3.11-slim AS build
 WORKDIR /source
-COPY pyproject.toml requirements.lock README.md LICENSE ./
-COPY cli.py config.py temporal_client.py worker.py ./
-COPY activities activities
-COPY api api
-COPY commands commands
-COPY db db
-COPY embedded embedded
-COPY executions executions
-COPY jobs jobs
-COPY monitoring monitoring
-COPY workflows workflows
-# the lock pins versions; what the embedded servers and developers need stays out
-RUN python -m venv /opt/nightjar \
-    && /opt/nightjar/bin/pip install --no-cache-dir --disable-pip-version-check -c requirements.lock .
+RUN python -m venv /opt/nightjar
+# what others wrote first: this layer lasts until it changes. The lock pins versions; what the embedded servers and
+# developers need stays out
+COPY pyproject.toml requirements.lock ./
+RUN python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' > dependencies.txt \
+    && /opt/nightjar/bin/pip install --disable-pip-version-check -c requirements.lock -r dependencies.txt
+# all that .dockerignore leaves
+COPY . .
+RUN /opt/nightjar/bin/pip install --disable-pip-version-check -c requirements.lock .
 
 FROM python:3.11-slim
 RUN useradd --system --no-create-home --shell /usr/sbin/nologin nightjar

@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,12 +9,20 @@ from rich.console import Console
 
 from commands import jobs as jobs_command
 from commands import users as users_command
-from commands.connection import DEFAULT_URL, Refused, Server, remember
+from commands.choosing import (
+    USUAL_FOLDER,
+    ApiUrl,
+    DataDir,
+    choose_matching_settings,
+    choose_server,
+    choose_settings,
+)
+from commands.connection import Refused, Server, remember
 
 if TYPE_CHECKING:
+    from commands.choosing import ChosenSettings
     from commands.demo import Shown
     from commands.up import Platform
-    from config import Settings
 
 # A command imports what it needs when it is called: listing jobs need not wait for servers to load.
 
@@ -28,10 +35,6 @@ app.add_typer(jobs_command.app, name="jobs")
 app.add_typer(users_command.app, name="users")
 console = Console()
 
-DataDir = Annotated[
-    Path, typer.Option(envvar="NIGHTJAR_DATA_DIR", help="Folder of databases, logs and secrets.")
-]
-
 
 def say(words: str) -> None:
     console.print(f"nightjar: {words}", style="dim", markup=False, highlight=False, soft_wrap=True)
@@ -39,7 +42,7 @@ def say(words: str) -> None:
 
 @app.command()
 def up(
-    data_dir: DataDir = Path(".nightjar"),
+    data_dir: DataDir = USUAL_FOLDER,
     demo: Annotated[bool, typer.Option("--demo", help="Make the demo projects and run their jobs.")] = False,
     leave: Annotated[bool, typer.Option("--exit", help="End after the demo instead of serving on.")] = False,
 ) -> None:
@@ -83,14 +86,19 @@ def _of_demo(shown: "Shown | None") -> dict[str, str]:
 
 
 @app.command()
-def demo(
-    url: Annotated[str, typer.Option(envvar="NIGHTJAR_API_URL", help="Address of the API.")] = DEFAULT_URL,
-) -> None:
+def demo(url: ApiUrl = None, data_dir: DataDir = USUAL_FOLDER) -> None:
     """Make the demo projects in the database of the settings, and run their jobs over the API."""
     from commands import demo as demo_command
-    from config import Settings
 
-    shown = demo_command.show(Settings(), url, console, say)
+    server = choose_server(url, None, data_dir).server
+    chosen = choose_settings(data_dir, "database_url")
+    if chosen.stack is not None and chosen.stack.api_url != server.url:
+        # a token that is made in one database is of no use at the API of another
+        raise Refused(
+            f"{server.url} is not the API of {chosen.stack}: set NIGHTJAR_DATABASE_URL to its database"
+        )
+    chosen.tell("database_url")
+    shown = demo_command.show(chosen.settings, server.url, console, say)
     console.print()
     for name, value in _of_demo(shown).items():
         console.print(f"{name}: {value}", markup=False, highlight=False, soft_wrap=True)
@@ -98,40 +106,46 @@ def demo(
 
 
 @app.command()
-def worker() -> None:
+def worker(data_dir: DataDir = USUAL_FOLDER) -> None:
     """Run workflows and activities until told to stop."""
     from worker import main
 
-    main()
+    main(choose_matching_settings(data_dir).settings)
 
 
 @app.command()
-def api() -> None:
+def api(data_dir: DataDir = USUAL_FOLDER) -> None:
     """Serve the REST API until told to stop."""
     from api.__main__ import main
 
-    main()
+    main(choose_matching_settings(data_dir).settings)
 
 
 @app.command()
-def doctor(fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended.")] = False) -> None:
+def doctor(
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended.")] = False,
+    data_dir: DataDir = USUAL_FOLDER,
+) -> None:
     """Check database and migrations, Temporal, namespace, search attributes and workers."""
-    from config import Settings
+    from commands import doctor as doctor_command
 
-    fine = asyncio.run(_examine(Settings(), fix=fix))
+    chosen = choose_settings(data_dir)
+    for words in doctor_command.looked_at(chosen, data_dir):
+        console.print(f"     {words}", markup=False, highlight=False, soft_wrap=True)
+    fine = asyncio.run(_examine(chosen, fix=fix))
     raise typer.Exit(0 if fine else 1)
 
 
-async def _examine(settings: "Settings", *, fix: bool) -> bool:
+async def _examine(chosen: "ChosenSettings", *, fix: bool) -> bool:
     from commands import doctor as doctor_command
 
-    findings = await doctor_command.examine(settings)
+    findings = await doctor_command.examine(chosen.settings, chosen.stack)
     if fix and any(finding.mends for finding in findings):
         for finding in findings:
             if finding.mends is not None:
                 console.print(f"mending {finding.subject}: {finding.words}", highlight=False)
                 await finding.mends()
-        return await _examine(settings, fix=fix)
+        return await _examine(chosen, fix=fix)
     for finding in findings:
         mark = "[green]ok[/]  " if finding.fine else "[red]bad[/] "
         console.print(f"{mark} {finding.subject}: {finding.words}", highlight=False, soft_wrap=True)
@@ -147,12 +161,16 @@ def login(
     password: Annotated[
         str, typer.Option(prompt=True, hide_input=True, envvar="NIGHTJAR_PASSWORD", show_envvar=False)
     ],
-    url: Annotated[str, typer.Option(envvar="NIGHTJAR_API_URL", help="Address of the API.")] = DEFAULT_URL,
+    url: ApiUrl = None,
+    data_dir: DataDir = USUAL_FOLDER,
 ) -> None:
     """Get a token and keep it for the commands that follow."""
-    answer = Server(url, None).call("POST", "/auth/token/login/", {"email": email, "password": password})
-    path = remember(url, answer["auth_token"])
-    console.print(f"Logged in to {url}; the token is kept in {path}.", highlight=False)
+    chosen = choose_server(url, None, data_dir)
+    server = Server(chosen.server.url, None)
+    answer = server.call("POST", "/auth/token/login/", {"email": email, "password": password})
+    remember(chosen.credentials, server.url, answer["auth_token"])
+    words = f"Logged in to {server.url}; the token is kept in {chosen.credentials}."
+    console.print(words, highlight=False, soft_wrap=True)
 
 
 def main() -> None:

@@ -45,6 +45,14 @@ class Settings(BaseSettings):
 
     api_host: str = Field("127.0.0.1", description="Interface that the API listens on.")
     api_port: int = Field(8000, description="Port that the API listens on.")
+    api_fd: int | None = Field(
+        None,
+        description="Descriptor of a listening socket that the API inherits and serves, in place of its port.",
+    )
+    instance: str | None = Field(
+        None,
+        description="Id of the `nightjar up` that a process belongs to, which the API tells at /version.",
+    )
     cors_origins: str = Field(
         "", description="Web pages elsewhere that may call the API: origins with commas between, or *."
     )

@@ -132,8 +132,9 @@ async def _unless(stop: asyncio.Event, coming: Coroutine[Any, Any, Out]) -> Out 
     return arriving.result()
 
 
-def main() -> None:
-    settings = Settings()
+def main(settings: Settings | None = None) -> None:
+    """Work by those settings; they are read from the environment if none are given."""
+    settings = settings or Settings()
     logging.basicConfig(
         level=settings.log_level,
         stream=sys.stderr,

@@ -113,6 +113,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 chosen.login_attempts,
                 stores=Stores(chosen.storage_folders),
                 signer=signer,
+                instance=chosen.instance,
             )
             relaying = asyncio.create_task(relay.run())
             # what was loaded by now stays for good: the collector need not look at it again

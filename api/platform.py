@@ -20,6 +20,7 @@ class Platform:
     login_attempts: int = 10
     stores: Stores = field(default_factory=Stores)
     signer: Signer | None = None
+    instance: str | None = None
     counts: Counts = field(default_factory=Counts)
     _projects: set[int] = field(default_factory=set)
 

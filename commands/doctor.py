@@ -5,7 +5,9 @@ import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import httpx2
 import sqlalchemy.exc
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.enums.v1 import IndexedValueType
@@ -18,6 +20,10 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from commands import running_stack
+from commands.choosing import ADDRESSES, ChosenSettings, named_by_environment
+from commands.connection import Refused, request
+from commands.running_stack import RunningStack
 from config import Settings
 from db import schema
 from executions import schedule
@@ -48,9 +54,36 @@ class Finding:
     """How `--fix` mends it, if it can."""
 
 
-async def examine(settings: Settings) -> list[Finding]:
-    """Every check, in the order in which things depend on each other."""
-    return [_database(settings), _folders(settings), *await _temporal(settings)]
+def looked_at(chosen: ChosenSettings, folder: Path) -> list[str]:
+    """What the checks look at, and who named it."""
+    if chosen.stack is not None:
+        stack = f"{chosen.stack}, process {chosen.stack.pid}, since {chosen.stack.started_at}"
+    elif all(named_by_environment(name) for name in ADDRESSES):
+        stack = "the environment names the servers"
+    elif running_stack.left_behind(folder):
+        stack = (
+            f"no `nightjar up` runs in {folder.resolve()}: the last one was killed, what it left is not used"
+        )
+    else:
+        stack = f"no `nightjar up` runs in {folder.resolve()}"
+    return [stack, *(chosen.words(name) for name in ADDRESSES)]
+
+
+async def examine(settings: Settings, stack: RunningStack | None = None) -> list[Finding]:
+    """Every check, in the order in which things depend on each other; with a running stack, its API too."""
+    api = [] if stack is None else [_api(stack)]
+    return [_database(settings), _folders(settings), *await _temporal(settings), *api]
+
+
+def _api(stack: RunningStack) -> Finding:
+    try:
+        stack.require_own_api()
+        answer = request("GET", f"{stack.api_url}/readyz", timeout=10)
+    except (Refused, httpx2.HTTPError) as error:
+        return Finding("API", False, str(error), "look into the log of `nightjar up`, or start it again")
+    told = answer.json()
+    words = "; ".join([f"{stack.api_url}: {told['status']}", *told["reasons"]])
+    return Finding("API", told["status"] == "ok", words)
 
 
 def _database(settings: Settings) -> Finding:

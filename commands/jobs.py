@@ -4,12 +4,14 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from commands import display
+from commands import choosing, display
+from commands.choosing import USUAL_FOLDER, ApiUrl, DataDir
 from commands.connection import Server
 from jobs.status import FINAL
 
@@ -24,12 +26,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the answer of the AP
 @app.callback()
 def choose_server(
     context: typer.Context,
-    url: Annotated[str | None, typer.Option(envvar="NIGHTJAR_API_URL", help="Address of the server.")] = None,
+    url: ApiUrl = None,
     token: Annotated[
         str | None, typer.Option(envvar="NIGHTJAR_API_TOKEN", help="Token of the caller.", show_default=False)
     ] = None,
+    data_dir: DataDir = USUAL_FOLDER,
 ) -> None:
-    context.obj = Server.chosen(url, token)
+    # chosen when it is needed: a page of help asks no server
+    context.obj = partial(choosing.choose_server, url, token, data_dir)
+
+
+def _server(context: typer.Context) -> Server:
+    server: Server = context.obj().server
+    return server
 
 
 def _print(answer: Any) -> None:
@@ -45,7 +54,7 @@ def list_jobs(
     as_json: AsJson = False,
 ) -> None:
     """Jobs, newest first."""
-    page = context.obj.call("GET", "/jobs/", project_id=project, status=status, limit=limit)
+    page = _server(context).call("GET", "/jobs/", project_id=project, status=status, limit=limit)
     if as_json:
         _print(page)
         return
@@ -56,7 +65,7 @@ def list_jobs(
 @app.command()
 def show(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
     """One job, with how far its stages are."""
-    job = context.obj.call("GET", f"/jobs/{job_id}/")
+    job = _server(context).call("GET", f"/jobs/{job_id}/")
     if as_json:
         _print(job)
         return
@@ -70,7 +79,7 @@ def show(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None
 @app.command()
 def explain(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None:
     """Why a job is where it is: the cause, since when, and who can mend it."""
-    said = context.obj.call("GET", f"/jobs/{job_id}/explain/")
+    said = _server(context).call("GET", f"/jobs/{job_id}/explain/")
     if as_json:
         _print(said)
         return
@@ -108,9 +117,10 @@ def resume(context: typer.Context, job_id: JobId, follow: bool = typer.Option(Fa
 
 
 def _act(context: typer.Context, job_id: int, word: str, follow: bool) -> None:
-    job = context.obj.call("POST", f"/jobs/{job_id}/{word}/")
+    server = _server(context)
+    job = server.call("POST", f"/jobs/{job_id}/{word}/")
     if follow:
-        _watch(context.obj, job_id)
+        _watch(server, job_id)
     else:
         console.print(display.stages(job))
 
@@ -118,7 +128,7 @@ def _act(context: typer.Context, job_id: int, word: str, follow: bool) -> None:
 @app.command()
 def watch(context: typer.Context, job_id: JobId) -> None:
     """Follow a job until it is over; ends with status 1 if it did not succeed."""
-    _watch(context.obj, job_id)
+    _watch(_server(context), job_id)
 
 
 def _watch(server: Server, job_id: int) -> None:
@@ -137,9 +147,10 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job is over.")] = False,
 ) -> None:
     """The log of a job, oldest line first."""
+    server = _server(context)
     printed = 0
     while True:
-        job = context.obj.call("GET", f"/jobs/{job_id}/", logs_limit=limit)
+        job = server.call("GET", f"/jobs/{job_id}/", logs_limit=limit)
         lines = job["logs"]["stdout"][::-1]
         for line in lines[printed:]:
             console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,29 +1,43 @@
 """`nightjar up`: PostgreSQL, Temporal, API and worker on this machine, as children of one process."""
 
+import asyncio
 import os
 import secrets
 import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 import httpx2
 
+from commands import doctor, running_stack
+from commands.connection import request
 from config import Settings
 from db import schema
+from embedded import private_files
 from embedded.child import Child, ChildFailed
-from embedded.ports import LOOPBACK, free_port
+from embedded.ports import LOOPBACK, listening
 from embedded.stack import Stack, stack
 from jobs.search_attributes import TYPE_NAMES
 
 USUAL_API_PORT = 8000
 RESTART_PAUSE = 1.0
 """Between the end of a child that nobody asked to end and its next start, in seconds."""
+OF_ANOTHER_TEMPORAL: dict[str, str | None] = {
+    "NIGHTJAR_TEMPORAL_NAMESPACE": "default",
+    "NIGHTJAR_TEMPORAL_TLS": "false",
+    "NIGHTJAR_TEMPORAL_API_KEY": None,
+    "NIGHTJAR_TEMPORAL_TLS_CA": None,
+    "NIGHTJAR_TEMPORAL_TLS_CERT": None,
+    "NIGHTJAR_TEMPORAL_TLS_KEY": None,
+}
+"""What the environment may say of a Temporal elsewhere has nothing to do with the embedded one."""
 
 
 @dataclass
@@ -40,68 +54,70 @@ class Platform:
         found = [self.api, self.worker, self.servers.temporal.child, self.servers.postgres.child]
         return [child for child in found if child is not None]
 
-    def stop(self) -> None:
-        """In order: who uses a server stops before it."""
+    def stop_processes(self) -> None:
+        """Stop our own processes; the servers that they use stop after them."""
         self.worker.stop(seconds=30)
         self.api.stop()
-        self.servers.stop()
 
 
 @contextmanager
 def running(data_dir: Path, say: Callable[[str], None]) -> Iterator[Platform]:
-    """Start everything over one data folder, and stop all of it at the end, whatever happens in between."""
-    with _only_one(data_dir):
-        servers = stack(data_dir, TYPE_NAMES)
-        started: list[Callable[[], None]] = [servers.stop]
+    """Start everything over one data folder, and stop all of it at the end, whatever happens in between.
+
+    While it runs, other commands find it by what it writes into the folder (commands.running_stack).
+    """
+    with running_stack.alone(data_dir), ExitStack() as stopping:
         try:
+            servers = stack(data_dir, TYPE_NAMES)
+            stopping.callback(servers.stop)
             say("starting PostgreSQL and Temporal")
             servers.start()
             schema.create_database(servers.postgres.url())
             # they take longer to load than the migrations to run
             say("starting API and worker")
-            platform = _processes(servers, data_dir)
-            started.append(platform.stop)
+            instance = secrets.token_hex(16)
+            # the port is ours before the API runs, and while it is started again: no other program can answer there
+            listener = stopping.enter_context(listening(USUAL_API_PORT))
+            platform = _processes(servers, data_dir, listener, instance)
+            stopping.callback(platform.stop_processes)
             schema.migrate(servers.postgres.url())
             _wait_until_ready(platform)
+            running_stack.write(data_dir, instance, platform.api_url, servers.temporal.ui, platform.settings)
+            # before anything stops, so that nobody looks for what is going away
+            stopping.callback(running_stack.remove, data_dir)
             yield platform
         except ChildFailed as failure:
             raise SystemExit(f"nightjar: {failure}") from failure
-        finally:
-            started[-1]()
 
 
-@contextmanager
-def _only_one(data_dir: Path) -> Iterator[None]:
-    """Two that served one folder would ruin it: the second is refused."""
-    import fcntl  # where there is none, there is no embedded PostgreSQL either
-
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise SystemExit(f"nightjar is running already on {data_dir}") from error
-        yield
-
-
-def _processes(servers: Stack, data_dir: Path) -> Platform:
-    port = free_port(USUAL_API_PORT)
+def _processes(servers: Stack, data_dir: Path, listener: socket.socket, instance: str) -> Platform:
+    port = listener.getsockname()[1]
     pictures(data_dir).mkdir(parents=True, exist_ok=True)
     environment = {
+        **OF_ANOTHER_TEMPORAL,
         "NIGHTJAR_DATA_DIR": str(data_dir.resolve()),
         "NIGHTJAR_DATABASE_URL": servers.postgres.url(),
         "NIGHTJAR_TEMPORAL_ADDRESS": servers.temporal.address,
-        "NIGHTJAR_API_HOST": LOOPBACK,
-        "NIGHTJAR_API_PORT": str(port),
+        "NIGHTJAR_INSTANCE": instance,
         "NIGHTJAR_STORAGE_ROOTS": _roots(data_dir),
         "NIGHTJAR_SIGNING_KEY": _signing_key(data_dir),
         # children find the project's modules from whichever folder they are started
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]),
     }
-    _remember(data_dir / "running.env", environment)
+    of_api = {
+        "NIGHTJAR_API_HOST": LOOPBACK,
+        "NIGHTJAR_API_PORT": str(port),
+        "NIGHTJAR_API_FD": str(listener.fileno()),
+    }
     logs = data_dir.resolve() / "logs"
     # not by the command line, which would load itself first
-    api = Child("api", [sys.executable, "-m", "api"], logs / "api.log", environment)
+    api = Child(
+        "api",
+        [sys.executable, "-m", "api"],
+        logs / "api.log",
+        {**environment, **of_api},
+        inherits=[listener.fileno()],
+    )
     worker = Child("worker", [sys.executable, "-m", "worker"], logs / "worker.log", environment)
     api.start()
     worker.start()
@@ -109,8 +125,10 @@ def _processes(servers: Stack, data_dir: Path) -> Platform:
         data_dir=data_dir,
         database_url=servers.postgres.url(),
         temporal_address=servers.temporal.address,
+        temporal_namespace=OF_ANOTHER_TEMPORAL["NIGHTJAR_TEMPORAL_NAMESPACE"] or "",
         api_port=port,
-        storage_roots=environment["NIGHTJAR_STORAGE_ROOTS"],
+        storage_roots=environment["NIGHTJAR_STORAGE_ROOTS"] or "",
+        signing_key=environment["NIGHTJAR_SIGNING_KEY"],
     )
     return Platform(servers, api, worker, settings, f"http://{LOOPBACK}:{port}")
 
@@ -130,28 +148,26 @@ def _signing_key(data_dir: Path) -> str:
     if given := os.environ.get("NIGHTJAR_SIGNING_KEY"):
         return given
     kept = data_dir / "signing.key"
-    kept.touch(mode=0o600)
-    if not kept.read_text():
-        kept.write_text(secrets.token_hex(32))
+    if not kept.exists() or not kept.read_text():
+        private_files.write(kept, secrets.token_hex(32))
     return kept.read_text()
 
 
-def _remember(path: Path, environment: dict[str, str]) -> None:
-    """Where everything is, for commands that are given beside: readable by its owner only."""
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-    kept = {name: value for name, value in environment.items() if name.startswith("NIGHTJAR_")}
-    path.write_text("".join(f"{name}={value}\n" for name, value in kept.items()))
-
-
 def _wait_until_ready(platform: Platform) -> None:
+    """Until all that `nightjar doctor` looks at is well."""
+
     def answers() -> bool:
         try:
-            return httpx2.get(f"{platform.api_url}/readyz", timeout=2).is_success
+            # nobody but our own child can answer: its socket was bound before it was started
+            return request("GET", f"{platform.api_url}/readyz", timeout=2).is_success
         except httpx2.HTTPError:
             return False
 
+    def works() -> bool:
+        return all(finding.fine for finding in asyncio.run(doctor.examine(platform.settings)))
+
     platform.api.wait_until(answers, seconds=60)
+    platform.worker.wait_until(works, seconds=60)
 
 
 @contextmanager
@@ -175,6 +191,15 @@ def keep_serving(platform: Platform, told: threading.Event, say: Callable[[str],
     while not told.wait(0.5):
         for child in platform.children():
             if not child.running:
-                say(f"{child.name} ended; starting it again (see {child.log})")
-                time.sleep(RESTART_PAUSE)
-                child.start()
+                _start_again(child, say)
+
+
+def _start_again(child: Child, say: Callable[[str], None]) -> None:
+    say(f"{child.name} ended; starting it again (see {child.log})")
+    time.sleep(RESTART_PAUSE)
+    if (port := child.lost_port()) is not None:
+        # everybody knows it by that port: at another one it would be of no use
+        say(
+            f"port {port} of {child.name} is now taken by another program: end that, or start `nightjar up` again"
+        )
+    child.start()

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from commands.choosing import USUAL_FOLDER, DataDir, choose_settings
 from commands.connection import Refused
 
 if TYPE_CHECKING:
@@ -27,25 +28,18 @@ app = typer.Typer(
 console = Console()
 
 Email = Annotated[str, typer.Argument(help="E-mail address of the account.")]
-DataDir = Annotated[
-    Path,
-    typer.Option(
-        envvar="NIGHTJAR_DATA_DIR",
-        help="Data folder of `nightjar up`: its database, where NIGHTJAR_DATABASE_URL names none.",
-    ),
-]
-USUAL = Path(".nightjar")
 
 
 def _in_transaction(data_dir: Path, act: Callable[["Connection"], Awaitable[T]]) -> T:
     """What `act` gives, done in one transaction."""
-    from config import Settings
     from db.connections import Database
 
+    chosen = choose_settings(data_dir, "database_url")
+    chosen.tell("database_url")
+
     async def acting() -> T:
-        settings = Settings(_env_file=data_dir / "running.env")
         async with (
-            Database(settings.database_url, size=2, name="nightjar users") as database,
+            Database(chosen.settings.database_url, size=2, name="nightjar users") as database,
             database.transaction() as db,
         ):
             return await act(db)
@@ -71,7 +65,7 @@ def add(
         bool, typer.Option("--no-password", help="A program: it has tokens and cannot log in.")
     ] = False,
     password: Annotated[str | None, typer.Option(envvar="NIGHTJAR_PASSWORD", show_envvar=False)] = None,
-    data_dir: DataDir = USUAL,
+    data_dir: DataDir = USUAL_FOLDER,
 ) -> None:
     """Make a user."""
     from api.authentication import hash_password
@@ -94,7 +88,7 @@ def add(
 
 
 @app.command("list")
-def list_users(data_dir: DataDir = USUAL) -> None:
+def list_users(data_dir: DataDir = USUAL_FOLDER) -> None:
     """Everybody, with what they may do and how many tokens they have."""
     from db import user_rows
 
@@ -119,7 +113,7 @@ def password(
             "--password", prompt=True, hide_input=True, confirmation_prompt=True, envvar="NIGHTJAR_PASSWORD"
         ),
     ],
-    data_dir: DataDir = USUAL,
+    data_dir: DataDir = USUAL_FOLDER,
 ) -> None:
     """Set a password; tokens stay as they are."""
     from api.authentication import hash_password
@@ -140,7 +134,7 @@ def token(
     name: Annotated[
         str, typer.Option(help="What it is for, such as the host that uses it.")
     ] = "command line",
-    data_dir: DataDir = USUAL,
+    data_dir: DataDir = USUAL_FOLDER,
 ) -> None:
     """Make a token and print it: it can be read here only."""
     from api.tokens import new_token
@@ -159,7 +153,7 @@ def token(
 def revoke(
     email: Email,
     name: Annotated[str, typer.Option(help="Only tokens of that name; all of them otherwise.")] = "",
-    data_dir: DataDir = USUAL,
+    data_dir: DataDir = USUAL_FOLDER,
 ) -> None:
     """Take tokens back."""
     from db import user_rows
@@ -175,7 +169,7 @@ def role(
     email: Email,
     project_id: Annotated[int, typer.Argument(help="Id of the project.")],
     key: Annotated[str, typer.Argument(metavar="ROLE", help="A role of `GET users/roles/`, such as Worker.")],
-    data_dir: DataDir = USUAL,
+    data_dir: DataDir = USUAL_FOLDER,
 ) -> None:
     """Take a user into a project, or change what they are there."""
     from api.permissions import ROLES
@@ -194,13 +188,13 @@ def role(
 
 
 @app.command()
-def deactivate(email: Email, data_dir: DataDir = USUAL) -> None:
+def deactivate(email: Email, data_dir: DataDir = USUAL_FOLDER) -> None:
     """Shut a user out: logins and tokens are refused from now on."""
     _set_active(email, data_dir, active=False)
 
 
 @app.command()
-def activate(email: Email, data_dir: DataDir = USUAL) -> None:
+def activate(email: Email, data_dir: DataDir = USUAL_FOLDER) -> None:
     """Let a user in again."""
     _set_active(email, data_dir, active=True)
 

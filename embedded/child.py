@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from embedded.ports import is_free
+
 PR_SET_PDEATHSIG = 1
 
 
@@ -34,8 +36,13 @@ class Child:
     name: str
     command: Sequence[str]
     log: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str | None] = field(default_factory=dict)
+    """Variables besides those of the parent; None takes one away."""
     user: str | None = None
+    ports: Sequence[int] = ()
+    """Ports on the loopback interface that it binds itself."""
+    inherits: Sequence[int] = ()
+    """Descriptors that it has from its parent, under the same numbers."""
     stop_signal: signal.Signals = signal.SIGTERM
     process: subprocess.Popen[bytes] | None = None
 
@@ -47,7 +54,12 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **self.environment},
+                env={
+                    name: value
+                    for name, value in {**os.environ, **self.environment}.items()
+                    if value is not None
+                },
+                pass_fds=self.inherits,
                 # a session of its own: Ctrl-C reaches the parent alone, which stops children in order
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
@@ -62,6 +74,23 @@ class Child:
     @property
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
+
+    def listens(self) -> bool:
+        """Whether this very process, and no other program, listens at all of its ports."""
+        import psutil  # comes with the embedded servers; without them this module can still be imported
+
+        try:
+            sockets = psutil.Process(self.pid).net_connections("tcp4")
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+            return False
+        there = {each.laddr.port for each in sockets if each.status == psutil.CONN_LISTEN}
+        return there.issuperset(self.ports)
+
+    def lost_port(self) -> int | None:
+        """One of its ports that another program has, while it does not run."""
+        if self.running:
+            return None
+        return next((port for port in self.ports if not is_free(port)), None)
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
         """Poll until the child is ready; raises ChildFailed if it ends or the time is up."""

@@ -12,8 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from embedded.child import Child
-from embedded.ports import LOOPBACK, free_port
+import psycopg
+
+from embedded import private_files
+from embedded.child import Child, ChildFailed
+from embedded.ports import LOOPBACK, MAX_PORT_TRIES, free_port
 
 SUPERUSER = "postgres"
 # PostgreSQL refuses to run as root: there it runs as this system user
@@ -77,15 +80,31 @@ class EmbeddedPostgres:
         return f"postgresql+psycopg://{SUPERUSER}:{password}@{LOOPBACK}:{self.port}/{database}"
 
     def start(self, preferred_port: int = USUAL_PORT) -> None:
-        """Make the data directory if there is none, start the server, wait until it takes connections."""
+        """Make the data directory if there is none, start the server, wait until it takes connections.
+
+        Where another program was quicker at a port, the server is started again at another one. Raises ChildFailed
+        if it ended otherwise, or was not ready in time.
+        """
         if self._system_user is not None:
             _prepare_system_user(self._system_user, self.folder)
         self._make_data_directory()
         self._end_leftover()
-        self.port = free_port(preferred_port)
+        for tries_left in reversed(range(MAX_PORT_TRIES)):
+            self.port = free_port(preferred_port)
+            self.child = self._server()
+            self.child.start()
+            try:
+                self.child.wait_until(self._is_ours, seconds=60)
+                return
+            except ChildFailed:
+                if not tries_left or self.child.lost_port() is None:
+                    raise
+            preferred_port = 0
+
+    def _server(self) -> Child:
         options = {**SERVER_OPTIONS, **self.options, "listen_addresses": LOOPBACK, "port": str(self.port)}
         options["unix_socket_directories"] = ""
-        self.child = Child(
+        return Child(
             name="postgres",
             command=[
                 str(binaries() / "postgres"),
@@ -96,24 +115,32 @@ class EmbeddedPostgres:
             log=self.log,
             user=self._system_user,
             stop_signal=signal.SIGINT,  # fast shutdown: does not wait for clients
+            ports=(self.port,),
         )
-        self.child.start()
-        self.child.wait_until(self._accepts_connections, seconds=60)
 
     def stop(self) -> None:
         if self.child is not None:
             self.child.stop()
 
-    def _accepts_connections(self) -> bool:
-        probe = [str(binaries() / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self.port)]
-        return subprocess.run(probe, check=False).returncode == 0
+    def _is_ours(self) -> bool:
+        """Whether a server takes connections that knows our password and serves our data directory.
+
+        Sockets of a process of another account may not be looked at (Child.listens), so the server has to prove it:
+        by SCRAM, which any other answer of a stranger fails.
+        """
+        address = self.url("postgres").replace("+psycopg", "")
+        try:
+            with psycopg.connect(address, connect_timeout=2, require_auth="scram-sha-256") as connection:
+                row = connection.execute("SELECT current_setting('data_directory')").fetchone()
+        except psycopg.OperationalError:
+            return False  # not yet, or somebody else: whoever waits sees whether the child still runs
+        return row is not None and Path(row[0]).resolve() == self.folder.resolve()
 
     def _make_data_directory(self) -> None:
         if (self.folder / "PG_VERSION").exists():
             return
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        self._password_file.touch(mode=0o600)
-        self._password_file.write_text(secrets.token_hex(24))
+        private_files.write(self._password_file, secrets.token_hex(24))
         self.folder.mkdir(mode=0o700, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", prefix="nightjar-") as password:
             password.write(self._password_file.read_text())

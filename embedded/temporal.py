@@ -1,15 +1,14 @@
 """A Temporal server with its Web UI, as a child process: one SQLite file, ports on loopback."""
 
 import shutil
-import socket
 import sys
 import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from embedded.child import Child
-from embedded.ports import LOOPBACK, free_port
+from embedded.child import Child, ChildFailed
+from embedded.ports import LOOPBACK, MAX_PORT_TRIES, free_port
 
 USUAL_PORT = 7233
 USUAL_UI_PORT = 8233
@@ -44,6 +43,8 @@ class EmbeddedTemporal:
     port: int = 0
     ui_port: int = 0
     child: Child | None = None
+    _ports_known: bool = False
+    """Whether others know the ports: then they stay as they are."""
 
     @property
     def address(self) -> str:
@@ -54,7 +55,7 @@ class EmbeddedTemporal:
         return f"http://{LOOPBACK}:{self.ui_port}"
 
     def start(self, preferred_port: int = USUAL_PORT, preferred_ui_port: int = USUAL_UI_PORT) -> None:
-        """Start the server; `wait` says when it can be used."""
+        """Start the server; `wait` says when it can be used. A second start uses the ports of the first."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self.port = self.port or free_port(preferred_port)
         self.ui_port = self.ui_port or free_port(preferred_ui_port)
@@ -73,17 +74,27 @@ class EmbeddedTemporal:
             self.log,
             # less frequent garbage collection: 190 MB become about 300, and a workflow costs 3 ms CPU less
             environment={"GOGC": "400"},
+            ports=(self.port, self.ui_port),
         )
         self.child.start()
 
     def wait(self) -> None:
-        """Until the front end takes connections (the client waits for the rest)."""
-        assert self.child is not None
-        self.child.wait_until(self._listens, seconds=60)
+        """Until the front end and the Web UI take connections (the client waits for the rest).
 
-    def _listens(self) -> bool:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            return probe.connect_ex((LOOPBACK, self.port)) == 0
+        Where another program was quicker at a port, the server is started again at others, unless it had been
+        reached at that port before. Raises ChildFailed if it ended otherwise, or was not ready in time.
+        """
+        for tries_left in reversed(range(MAX_PORT_TRIES)):
+            assert self.child is not None
+            try:
+                self.child.wait_until(self.child.listens, seconds=60)
+                break
+            except ChildFailed:
+                if self._ports_known or not tries_left or self.child.lost_port() is None:
+                    raise
+            self.port = self.ui_port = 0
+            self.start(0, 0)
+        self._ports_known = True
 
     def stop(self) -> None:
         if self.child is not None:

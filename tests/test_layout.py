@@ -1,10 +1,19 @@
 """Rules of the tree that no linter knows."""
 
 import re
+import tomllib
 from pathlib import Path
 
+from config import Settings
+
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("activities", "api", "db", "embedded", "executions", "jobs", "monitoring", "workflows")
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+NOT_PACKAGED = ("benchmarks", "tests")
+PRODUCT = sorted(
+    path.parent.name for path in ROOT.glob("*/__init__.py") if path.parent.name not in NOT_PACKAGED
+)
+PACKAGES = [name for name in PRODUCT if name != "commands"]
+"""Those that are no part of the command line, which is an entry point as a whole."""
 ENTRY_POINTS = {"api/__main__.py", "api/app.py", "db/migrations/env.py"}
 
 
@@ -22,7 +31,7 @@ def test_settings_are_read_by_entry_points_only() -> None:
 def test_every_module_begins_with_its_caption() -> None:
     bare = [
         str(path.relative_to(ROOT))
-        for package in (*PACKAGES, "commands", "benchmarks", "examples", "tests")
+        for package in (*PRODUCT, *NOT_PACKAGED, "examples")
         for path in (ROOT / package).rglob("*.py")
         if path.name != "__init__.py" and not path.read_text().startswith('"""')
     ]
@@ -42,5 +51,32 @@ def test_every_package_file_is_empty() -> None:
     assert full == []
 
 
+def test_every_package_is_checked_for_its_layer() -> None:
+    linter = PYPROJECT["tool"]["importlinter"]
+
+    assert sorted(linter["root_packages"]) == PRODUCT
+    for contract in linter["contracts"]:
+        if contract["type"] == "forbidden" and "commands" in contract["forbidden_modules"]:
+            # who is not named may import them
+            named = {*contract["source_modules"], *contract["forbidden_modules"]}
+            assert set(PRODUCT) - named == set(), contract["name"]
+
+
+def test_every_folder_of_the_tree_is_described() -> None:
+    readme = re.findall(r"^(\w+)/ ", (ROOT / "README.md").read_text(), re.MULTILINE)
+    architecture = re.findall(
+        r"^(?:cli\.py, )?(\w+)/ ", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE
+    )
+
+    assert set(PRODUCT) <= set(readme)
+    assert set(PRODUCT) <= set(architecture)
+
+
 def test_the_lock_names_no_host() -> None:
     assert "://" not in (ROOT / "requirements.lock").read_text()
+
+
+def test_every_setting_is_described_for_operators() -> None:
+    table = re.findall(r"^\| `(NIGHTJAR_\w+)` \|", (ROOT / "docs" / "operating.md").read_text(), re.MULTILINE)
+
+    assert sorted(table) == sorted(f"NIGHTJAR_{name.upper()}" for name in Settings.model_fields)

@@ -1,6 +1,7 @@
 """Is the process up, and can it do its work? For orchestrators; no version prefix, no token."""
 
 from importlib.metadata import version
+from typing import NotRequired
 
 from fastapi import APIRouter, Request, Response
 from psycopg import Error as DatabaseError
@@ -30,6 +31,8 @@ class Version(TypedDict):
     version: str
     api: str
     database_revision: str
+    instance: NotRequired[str]
+    """Id of the `nightjar up` that it belongs to."""
 
 
 @router.get("/livez", operation_id="get_livez", response_model=Alive)
@@ -64,13 +67,13 @@ async def ready(request: Request) -> Response:
 
 
 @router.get("/version", operation_id="get_version", response_model=Version)
-async def get_version() -> Response:
+async def get_version(request: Request) -> Response:
     """What runs here."""
-    return json_response(
-        {
-            "name": "nightjar",
-            "version": version("nightjar"),
-            "api": "v2",
-            "database_revision": schema.newest(),
-        }
-    )
+    platform: Platform = request.app.state.platform
+    told = {
+        "name": "nightjar",
+        "version": version("nightjar"),
+        "api": "v2",
+        "database_revision": schema.newest(),
+    }
+    return json_response(told if platform.instance is None else {**told, "instance": platform.instance})
