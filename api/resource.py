@@ -239,7 +239,7 @@ class Resource:
         """Make one."""
         permissions.require_somebody(call.user)
         body = await call.body()
-        values = fields.parse(self.fields, body.values, form=body.form)
+        values = await fields.parse_apart(self.fields, body.values, form=body.form)
 
         async def act(db: Connection) -> Answer:
             project_id = values.get(self.project_field)
@@ -296,7 +296,7 @@ class Resource:
             row = await self.find_to_change(db, call, item_id, wanted)
             project_id = self.project_of(row)
             permissions.require(call.user, f"update_{self.noun}", project_id)
-            values = fields.parse(self.fields, body.values, partial=partial, form=body.form)
+            values = await fields.parse_apart(self.fields, body.values, partial=partial, form=body.form)
             await self.check_references(db, call, values, project_id)
             if values.get(self.project_field, project_id) != project_id:
                 raise Invalid({self.project_field: [f"A {self.one} cannot move to another project."]})

@@ -15,7 +15,7 @@ from api.fields import (
     Text,
     Url,
     object_schema,
-    parse,
+    parse_apart,
     request_body,
 )
 from api.filters import TIMES, Sort
@@ -26,7 +26,7 @@ from api.schemas.related import capture_url
 from api.view import View
 from db import storage_rows
 from db.connections import Connection, Row
-from storage.places import InvalidRegex
+from storage.patterns import InvalidRegex
 from storage.probing import probe
 from storage.sources import Source, StorageError
 
@@ -91,7 +91,7 @@ class StorageSources(Resource):
             access = await storage_rows.access(db, row["id"])
         if access is None:
             raise NotFound
-        given = parse(TESTED, (await call.body()).values)
+        given = await parse_apart(TESTED, (await call.body()).values)
         # without a connection to the database in hand: a store may take its time
         try:
             found = await probe(

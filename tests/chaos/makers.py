@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 from jobs.errors import MissingSource, MissingStation, StoreRefuses
 from jobs.status import Status
 from monitoring import sampling
-from storage.places import Captures, InvalidRegex
+from storage.patterns import InvalidRegex, Pattern
 from tests.field import Field
 
 Fields = dict[str, Any]
@@ -483,9 +483,9 @@ def _bad_stations() -> list[tuple[dict[str, Any] | None, str]]:
         ),
     ]
     try:
-        Captures.matching("[a")
+        Pattern("[a")
     except InvalidRegex as error:
-        causes.append(({"data_source_id": 1, "data_source_regex": "[a"}, str(error)))
+        causes.append(({"data_source_id": 1, "data_source_regex": "[a"}, f"data_source_regex: {error}"))
     return causes
 
 
