@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 
 from activities.reporting import WAITS_FOR, StageReporter, implements, reporting
 from activities.resources import Resources
-from db import syncing_rows
+from db import storage_rows, syncing_rows
 from db.connections import Connection, Row
 from db.syncing_rows import Columns, Standing
 from jobs.errors import (
@@ -34,8 +34,6 @@ NAMED = 100
 """Objects of one kind of trouble that are named in the log; of the rest there is a count."""
 SECONDS_BETWEEN_WORDS = 30.0
 WAITING_FOR = "Waiting for job"
-
-_SOURCE = ("bucket", "prefix", "region", "access_key", "secret_key", "endpoint_url", "public_base_url")
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ def source_of(station: Row | None) -> Source | None:
     """The storage source of a station; None if it has none."""
     if station is None or station["source_id"] is None:
         return None
-    return Source(**{name: station[name] for name in _SOURCE})
+    return Source(**{name: station[name] for name in storage_rows.ACCESS})
 
 
 async def _take_turn(report: StageReporter, place: Place) -> None:

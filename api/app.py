@@ -45,6 +45,7 @@ from config import Settings
 from db.connections import Database
 from db.watching import Watch
 from executions.launcher import Launcher
+from storage.networks import Networks
 from storage.stores import Stores
 from temporal_client import connect
 
@@ -102,6 +103,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             watch=WATCH,
         ) as database:
             launcher = Launcher(temporal, chosen.task_queue)
+            stores = Stores(
+                chosen.storage_folders,
+                networks=Networks(chosen.networks),
+                folders_for_all=chosen.storage_folders_for == "managers",
+            )
             courier = Courier(database, launcher)
             app.state.platform = Platform(
                 database,
@@ -109,7 +115,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 courier,
                 chosen.time_zone,
                 chosen.login_attempts,
-                stores=Stores(chosen.storage_folders),
+                stores=stores,
                 signer=signer,
             )
             rounds = asyncio.create_task(courier.run())
@@ -121,6 +127,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 rounds.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await rounds
+                await stores.close()
 
     app = FastAPI(
         title="Nightjar",

@@ -69,6 +69,9 @@ class Resource:
         """One alone."""
         return self.item(row, view)
 
+    async def prepare(self, call: Call, item_id: str | None) -> None:
+        """Find out, outside of any transaction, what `check` needs (`call.known`); no `item_id` for a new one."""
+
     async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
         """Raises Invalid for values that do not fit together, or what is there (`row`; null for a new one)."""
 
@@ -240,6 +243,7 @@ class Resource:
         permissions.require_somebody(call.user)
         body = await call.body()
         values = await fields.parse_apart(self.fields, body.values, form=body.form)
+        await self.prepare(call, None)
 
         async def act(db: Connection) -> Answer:
             project_id = values.get(self.project_field)
@@ -291,6 +295,7 @@ class Resource:
     async def _change(self, item_id: str, call: Call, *, partial: bool) -> Response:
         body = await call.body()
         wanted = await self.wanted(call)
+        await self.prepare(call, item_id)
 
         async def act(db: Connection) -> Answer:
             row = await self.find_to_change(db, call, item_id, wanted)

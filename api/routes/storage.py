@@ -10,6 +10,7 @@ from api.call import Call, CallDep
 from api.errors import ApiError, Invalid, NotFound
 from api.fields import (
     Reference,
+    Refused,
     Regex,
     StoreAddress,
     Text,
@@ -26,9 +27,16 @@ from api.schemas.related import capture_url
 from api.view import View
 from db import storage_rows
 from db.connections import Connection, Row
+from storage.egress import Reach
 from storage.patterns import InvalidRegex
 from storage.probing import probe
 from storage.sources import Source, StorageError
+
+PLACE = ("endpoint_url", "bucket", "prefix", "region", "access_key", "secret_key")
+"""Fields that say where a source lies, and as whom its store is asked."""
+NOWHERE: Row = {**dict.fromkeys(PLACE, ""), "trusted": False}
+FOR_SUPERUSERS = "Only superusers can have a source {}."
+VOUCHED_FOR = "A superuser vouches for where this source lies: only superusers can change that."
 
 TESTED = {
     "subdir": Text(nullable=True, blank=True, max_length=255),
@@ -70,13 +78,59 @@ class StorageSources(Resource):
     def item(self, row: Row, view: View) -> Any:
         return schema.storage(row, view)
 
-    async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
-        """A folder must be under a root that the operator allows."""
-        before: Row = {"endpoint_url": None, "bucket": "", "prefix": ""} if row is None else row
-        after = {**before, **values}
-        source = Source(after["bucket"], after["prefix"], endpoint_url=after["endpoint_url"])
-        if not source.is_folder:
+    async def prepare(self, call: Call, item_id: str | None) -> None:
+        """Look up the name of the store."""
+        given = (await call.body()).values
+        try:
+            if "endpoint_url" in given:
+                address = str(self.fields["endpoint_url"].parse(given["endpoint_url"] or ""))
+            elif item_id is not None and set(PLACE) & given.keys():
+                address = await self._address(call, item_id)
+            else:
+                return
+        except (Refused, NotFound):
+            # said later, when it is known whether the caller may know
             return
+        call.known[address] = await call.platform.stores.reach(Source("", endpoint_url=address))
+
+    async def _address(self, call: Call, item_id: str) -> str:
+        """The address that a source has now; raises NotFound if the caller cannot see that source."""
+        async with call.platform.database.single_statements() as db:
+            row = await self.find(db, call, item_id)
+        return row["endpoint_url"] or ""
+
+    async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
+        """Folders and private networks are for superusers, who vouch for what they write; folders lie under a root."""
+        before = NOWHERE if row is None else await self._locked(db, row)
+        after = {**before, **values}
+        moved = [name for name in PLACE if (after[name] or "") != (before[name] or "")]
+        source = Source(after["bucket"], after["prefix"], endpoint_url=after["endpoint_url"], trusted=True)
+        reach = call.known.get(source.endpoint_url or "", Reach.UNKNOWN)
+        if not source.endpoint_url:
+            reach = Reach.ALLOWED
+        if call.user is not None and call.user.is_superuser:
+            if not set(PLACE).isdisjoint(values):
+                same = "endpoint_url" not in moved
+                unsure = reach is Reach.UNKNOWN and same and before["trusted"]
+                values["trusted"] = source.is_folder or reach is Reach.PRIVATE or unsure
+        elif moved:
+            if before["trusted"]:
+                raise Invalid({name: [VOUCHED_FOR] for name in moved})
+            if reach is Reach.PRIVATE:
+                what = "be a folder of the server" if source.is_folder else "in a network that is not public"
+                raise Invalid({"endpoint_url": [FOR_SUPERUSERS.format(what)]})
+        if source.is_folder and moved:
+            await self._check_folder(call, source)
+
+    async def _locked(self, db: Connection, row: Row) -> Row:
+        """Where a source lies, keys and all; nobody moves it until the end of the transaction."""
+        await self.listing.lock(db, row["id"])
+        access = await storage_rows.access(db, row["id"])
+        if access is None:
+            raise NotFound
+        return access
+
+    async def _check_folder(self, call: Call, source: Source) -> None:
         try:
             await asyncio.to_thread(call.platform.stores.folders.top, source)
         except StorageError as error:

@@ -407,7 +407,8 @@ class Sync:
         bucket = folder / BUCKET
         for name in {work.details["folder"] for work in works}:
             write_files(bucket, name)
-        source = {"project_id": project_id, "prefix": PREFIX, "endpoint_url": f"file://{folder}"}
+        place = {"prefix": PREFIX, "endpoint_url": f"file://{folder}", "trusted": True}
+        source = {"project_id": project_id, **place}
         await field.row("storage_sources", name="Files", bucket=BUCKET, **source)
         nowhere = await field.row("storage_sources", name="Nowhere", bucket="nowhere", **source)
         assert nowhere == NOWHERE
