@@ -31,6 +31,8 @@ from storage.sources import Source, StorageError
 LOOPBACK = "127.0.0.1"
 CONNECT_WITHIN = 3.0
 """Seconds to look up a name, and as many to connect."""
+SAID_WITHIN = 1.5
+"""Seconds to say where a name leads, for people who wait."""
 FIRST_WORDS_WITHIN = 10.0
 """Seconds in which who connects has to say what is wanted."""
 LONGEST_HEAD = 64 * 1024
@@ -150,7 +152,8 @@ class Egress:
         if (host := source.host) is None:
             return Reach.UNKNOWN
         try:
-            await self.addresses(host, 443)
+            async with asyncio.timeout(SAID_WITHIN):
+                await self.addresses(host, 443)
         except Refused:
             return Reach.PRIVATE
         except OSError:

@@ -1,6 +1,7 @@
 """Storage sources: where captures come from, and whether they can be had there (domain 1.2, 3.6, 8)."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Response
@@ -10,7 +11,6 @@ from api.call import Call, CallDep
 from api.errors import ApiError, Invalid, NotFound
 from api.fields import (
     Reference,
-    Refused,
     Regex,
     StoreAddress,
     Text,
@@ -74,30 +74,17 @@ class StorageSources(Resource):
     columns = {"project": "project_id"}
     orderings = {"name": Sort("t.name"), "bucket": Sort("t.bucket"), **TIMES}
     searched = ("t.name", "t.bucket")
+    looks_ahead = True
 
     def item(self, row: Row, view: View) -> Any:
         return schema.storage(row, view)
 
-    async def prepare(self, call: Call, item_id: str | None) -> None:
-        """Look up the name of the store."""
-        given = (await call.body()).values
-        try:
-            if "endpoint_url" in given:
-                address = str(self.fields["endpoint_url"].parse(given["endpoint_url"] or ""))
-            elif item_id is not None and set(PLACE) & given.keys():
-                address = await self._address(call, item_id)
-            else:
-                return
-        except (Refused, NotFound):
-            # said later, when it is known whether the caller may know
+    async def prepare(self, call: Call, values: Mapping[str, Any], row: Row | None) -> None:
+        """Look up the name of the store, if it is said where the source lies."""
+        if row is not None and set(PLACE).isdisjoint(values):
             return
+        address = {**(row or NOWHERE), **values}["endpoint_url"] or ""
         call.known[address] = await call.platform.stores.reach(Source("", endpoint_url=address))
-
-    async def _address(self, call: Call, item_id: str) -> str:
-        """The address that a source has now; raises NotFound if the caller cannot see that source."""
-        async with call.platform.database.single_statements() as db:
-            row = await self.find(db, call, item_id)
-        return row["endpoint_url"] or ""
 
     async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
         """Folders and private networks are for superusers, who vouch for what they write; folders lie under a root."""
