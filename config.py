@@ -1,7 +1,9 @@
 """The settings, read once from the environment by whoever starts a process."""
 
 import os
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -37,6 +39,14 @@ class Settings(BaseSettings):
     storage_roots: str = Field(
         "",
         description="Folders, with colons between, under which storage sources may be folders of this machine.",
+    )
+    storage_folders_for: Literal["superusers", "managers"] = Field(
+        "superusers", description="Who may have storage sources be folders of this machine, of any project."
+    )
+    storage_networks: str = Field(
+        "",
+        description="Networks that are not public and that storage sources of any project may lie in,"
+        " with commas between.",
     )
     signing_key: SecretStr | None = Field(
         None,
@@ -81,7 +91,25 @@ class Settings(BaseSettings):
         """A variable that is set to nothing, as in a Compose file, is not set."""
         return None if given == "" else given
 
+    @field_validator("storage_networks")
+    @classmethod
+    def _are_networks(cls, given: str) -> str:
+        """Raises ValueError for what is no network, before anything is served."""
+        for name in _listed(given):
+            ip_network(name)
+        return given
+
+    @property
+    def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """`storage_networks`, one by one."""
+        return tuple(map(ip_network, _listed(self.storage_networks)))
+
     @property
     def storage_folders(self) -> tuple[Path, ...]:
         """`storage_roots`, one by one."""
         return tuple(Path(root) for root in self.storage_roots.split(os.pathsep) if root)
+
+
+def _listed(names: str) -> list[str]:
+    """What stands between commas."""
+    return [stripped for name in names.split(",") if (stripped := name.strip())]

@@ -22,6 +22,7 @@ from db.connections import Database
 from db.notifications import OF_A_WORKER, Notifications
 from executions.schedule import ensure
 from jobs.stages import JOBS_QUEUE, QUEUES
+from storage.networks import Networks
 from storage.stores import Stores
 from temporal_client import connect_once_reachable
 from workflows.registry import WORKFLOWS
@@ -82,7 +83,12 @@ async def working(settings: Settings, client: Client | None = None) -> AsyncIter
     async with Database(
         settings.database_url, size=pool, name="nightjar worker", patience=PATIENCE, check=True
     ) as database:
-        resources = Resources(database, stores=Stores(settings.storage_folders))
+        stores = Stores(
+            settings.storage_folders,
+            networks=Networks(settings.networks),
+            folders_for_all=settings.storage_folders_for == "managers",
+        )
+        resources = Resources(database, stores=stores)
         workers = build_workers(settings, client, resources)
         notifications = Notifications(settings.database_url, OF_A_WORKER)
         news = asyncio.create_task(resources.news.follow(notifications))
@@ -96,6 +102,7 @@ async def working(settings: Settings, client: Client | None = None) -> AsyncIter
         finally:
             news.cancel()
             await asyncio.gather(news, return_exceptions=True)
+            await stores.close()
 
 
 async def work(settings: Settings) -> None:

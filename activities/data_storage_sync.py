@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 
 from activities.reporting import WAITS_FOR, StageReporter, implements, reporting
 from activities.resources import Resources
-from db import syncing_rows
+from db import storage_rows, syncing_rows
 from db.connections import Connection, Row
 from db.syncing_rows import Columns, Standing
 from jobs.errors import (
@@ -25,7 +25,8 @@ from jobs.errors import (
 from jobs.runs import ClaimedRun
 from monitoring.file_names import FIRST_CREDIBLE_YEAR, taken_at
 from storage.batches import Batch, batches
-from storage.places import Captures, InvalidRegex, folder, is_picture, shown, unfit
+from storage.patterns import InvalidRegex
+from storage.places import Captures, folder, is_picture, shown, unfit
 from storage.sources import Source, StorageError, StoredObject
 from workflows.data_storage_sync import SYNC
 
@@ -33,8 +34,6 @@ NAMED = 100
 """Objects of one kind of trouble that are named in the log; of the rest there is a count."""
 SECONDS_BETWEEN_WORDS = 30.0
 WAITING_FOR = "Waiting for job"
-
-_SOURCE = ("bucket", "prefix", "region", "access_key", "secret_key", "endpoint_url", "public_base_url")
 
 
 @dataclass(frozen=True)
@@ -83,21 +82,21 @@ class DataStorageSync:
                 raise StationNotFound(run.deployment_id)
             if report.cursor is None:
                 report.log(f"Syncing captures for deployment #{station['id']} {station['name']}")
-            place = _place(station)
+            place = await _place(station)
             await _take_turn(report, place)
             with _as_known(place):
                 await Listing(self.resources, report, place).take_in()
 
 
-def _place(station: Row) -> Place:
+async def _place(station: Row) -> Place:
     """Raises MissingSource, or InvalidSource for an expression that cannot be used."""
     source = source_of(station)
     if source is None:
         raise MissingSource(station["name"])
     try:
-        captures = Captures.matching(station["regex"])
+        captures = await Captures.matching(station["regex"])
     except InvalidRegex as error:
-        raise InvalidSource(str(error)) from error
+        raise InvalidSource(f"data_source_regex: {error}") from error
     return Place(station, source, captures)
 
 
@@ -105,7 +104,7 @@ def source_of(station: Row | None) -> Source | None:
     """The storage source of a station; None if it has none."""
     if station is None or station["source_id"] is None:
         return None
-    return Source(**{name: station[name] for name in _SOURCE})
+    return Source(**{name: station[name] for name in storage_rows.ACCESS})
 
 
 async def _take_turn(report: StageReporter, place: Place) -> None:
@@ -147,15 +146,13 @@ def _tell_of_turn(report: StageReporter, place: Place, other: int | None, *, wai
 
 @contextmanager
 def _as_known(place: Place) -> Iterator[None]:
-    """Let what a store or an expression does leave as an error of a stage."""
+    """Let what a store does leave as an error of a stage."""
     try:
         yield
     except StorageError as error:
         if error.passing:
             raise ServiceUnavailable(place.store, str(error)) from error
         raise StoreRefuses(place.store, error.code, str(error)) from error
-    except InvalidRegex as error:
-        raise InvalidSource(str(error)) from error
 
 
 class Listing:
@@ -188,14 +185,16 @@ class Listing:
     async def _write(self, batch: Batch) -> None:
         """One transaction: captures, figures, words and cursor."""
         report = self.report
-        pictures = [each for each in batch.objects if is_picture(each.key)]
+        fitting = await self._fitting(batch)
         async with report.effect() as db:
             for reason in batch.unreadable:
                 self._bad(f"Cannot read folder {reason}")
-            pictures = [each for each in pictures if self._has_good_key(each)]
+            good = [(each, fits) for each, fits in fitting if self._has_good_key(each, fits)]
+            pictures = [each for each, _ in good]
             standing = await self._standing(db, _columns(pictures))
             absent, different = set(standing.absent), set(standing.different)
-            wanted = self._wanted(pictures)
+            # in the contract's order: ending, expression, size (domain 3.3)
+            wanted = [at for at, (each, fits) in enumerate(good) if fits and each.size > 0]
             fresh, taken = self._dated([pictures[at] for at in wanted if at in absent])
             changed = [pictures[at] for at in wanted if at in different]
             added = 0
@@ -220,14 +219,16 @@ class Listing:
         self.on_new_ground = False
         return await syncing_rows.compare(db, job_id, station_id, objects)
 
-    def _wanted(self, pictures: Sequence[StoredObject]) -> list[int]:
-        """The places of those that are captures: in the contract's order, ending, expression, size (domain 3.3)."""
-        fit = self.place.captures.fit
-        return [at for at, each in enumerate(pictures) if fit(each.key) and each.size > 0]
+    async def _fitting(self, batch: Batch) -> list[tuple[StoredObject, bool]]:
+        """The pictures of a batch, each with whether the station's expression fits it."""
+        pictures = [each for each in batch.objects if is_picture(each.key)]
+        fits = await self.place.captures.fit([each.key for each in pictures])
+        return list(zip(pictures, fits, strict=True))
 
-    def _has_good_key(self, stored: StoredObject) -> bool:
+    def _has_good_key(self, stored: StoredObject, fits: bool) -> bool:
+        """Whether an object can be a capture by its key; says so of one that would be one otherwise."""
         reason = unfit(stored.key)
-        if reason is not None and self.place.captures.have(stored.key, stored.size):
+        if reason is not None and fits and stored.size > 0:
             self._bad(f"Cannot keep {shown(stored.key[:200])}: {reason}")
         return reason is None
 

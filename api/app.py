@@ -48,6 +48,7 @@ from dispatch.job_service import JobService
 from dispatch.outbox_relay import OutboxRelay
 from executions.launcher import Launcher
 from jobs.errors import JobError
+from storage.networks import Networks
 from storage.stores import Stores
 from temporal_client import connect
 
@@ -106,12 +107,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ) as database:
             launcher = Launcher(temporal, chosen.task_queue)
             relay = OutboxRelay(database, launcher)
+            stores = Stores(
+                chosen.storage_folders,
+                networks=Networks(chosen.networks),
+                folders_for_all=chosen.storage_folders_for == "managers",
+            )
             app.state.platform = Platform(
                 database,
                 JobService(database, launcher, wake_relay=relay.wake_after),
                 chosen.time_zone,
                 chosen.login_attempts,
-                stores=Stores(chosen.storage_folders),
+                stores=stores,
                 signer=signer,
                 instance=chosen.instance,
             )
@@ -124,6 +130,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 relaying.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await relaying
+                await stores.close()
 
     app = FastAPI(
         title="Nightjar",

@@ -62,6 +62,8 @@ class Call:
     platform: Platform
     user: User | None
     links: Links
+    known: dict[str, Any] = field(default_factory=dict)
+    """What was found out before the transaction, which waits for nothing but the database."""
     _body: Body | None = None
 
     @property

@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 import orjson
-import regex
 
 from api.errors import Invalid
+from storage import patterns
+from storage.patterns import InvalidRegex, Pattern
 
 REQUIRED = "This field is required."
 NULL = "This field may not be null."
@@ -285,14 +286,18 @@ class Email(Text):
 
 @dataclass(frozen=True)
 class Regex(Text):
-    """A regular expression that can be used."""
+    """A regular expression that can be used. Parsing it compiles it: see `parse_apart`."""
+
+    def schema(self) -> dict[str, Any]:
+        about = "A regular expression in the syntax of RE2, sought anywhere in an object's key."
+        return {**super().schema(), "description": about}
 
     def parse(self, value: Any) -> str:
         text = super().parse(value)
         try:
-            regex.compile(text)
-        except (regex.error, RecursionError, OverflowError) as error:
-            raise Refused(f"Not a valid regular expression: {error}.") from error
+            Pattern(text)
+        except InvalidRegex as error:
+            raise Refused(f"Not a valid regular expression: {error.reason}.") from error
         return text
 
 
@@ -356,6 +361,18 @@ def parse(
     if messages:
         raise Invalid(messages)
     return values
+
+
+async def parse_apart(
+    fields: Mapping[str, Field], body: Mapping[str, Any], *, partial: bool = False, form: bool = False
+) -> dict[str, Any]:
+    """The same, in a thread if a regular expression is given, which takes a while to be compiled."""
+
+    def parsed() -> dict[str, Any]:
+        return parse(fields, body, partial=partial, form=form)
+
+    given = any(isinstance(field, Regex) and body.get(name) for name, field in fields.items())
+    return await patterns.compiling(parsed) if given else parsed()
 
 
 def _parse_given(field: Field, value: Any, *, form: bool) -> Any:

@@ -6,7 +6,7 @@ the rest is here once: order of checks, transactions, conditional requests, pagi
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ from pydantic import create_model
 
 from api import fields, filters, paging, permissions, queries
 from api.call import Answer, Call, CallDep, Then
-from api.errors import Invalid, NotFound
+from api.errors import ApiError, Invalid, NotFound
 from api.fields import Field, Reference
 from api.filters import Filter, Sort
 from api.responses import json_response
@@ -75,6 +75,8 @@ class Resource:
     """By operation, what it reads from its query besides filters, order and page."""
     needs_project: ClassVar[bool] = False
     """Whether the list is of one project only."""
+    looks_ahead: ClassVar[bool] = False
+    """Whether a change is prepared for."""
 
     # what a noun says -----------------------------------------------------------------------------------------
 
@@ -85,6 +87,9 @@ class Resource:
     def detail(self, row: Row, view: View) -> Any:
         """One alone."""
         return self.item(row, view)
+
+    async def prepare(self, call: Call, values: Mapping[str, Any], row: Row | None) -> None:
+        """Find out what `check` needs and what no transaction waits for (`call.known`); a row that is not locked."""
 
     async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
         """Raises Invalid for values that do not fit together, or what is there (`row`; null for a new one)."""
@@ -256,7 +261,8 @@ class Resource:
         """Make one."""
         permissions.require_somebody(call.user)
         body = await call.body()
-        values = fields.parse(self.fields, body.values, form=body.form)
+        values = await fields.parse_apart(self.fields, body.values, form=body.form)
+        await self.prepare(call, values, None)
 
         async def act(db: Connection) -> Answer:
             project_id = values.get(self.project_field)
@@ -308,12 +314,16 @@ class Resource:
     async def _change(self, item_id: str, call: Call, *, partial: bool) -> Response:
         body = await call.body()
         wanted = await self.wanted(call)
+        if self.looks_ahead:
+            # whatever is wrong is said below, in its order
+            with suppress(ApiError):
+                await self._look_ahead(call, item_id, wanted, partial=partial)
 
         async def act(db: Connection) -> Answer:
             row = await self.find_to_change(db, call, item_id, wanted)
             project_id = self.project_of(row)
             permissions.require(call.user, f"update_{self.noun}", project_id)
-            values = fields.parse(self.fields, body.values, partial=partial, form=body.form)
+            values = await fields.parse_apart(self.fields, body.values, partial=partial, form=body.form)
             await self.check_references(db, call, values, project_id)
             if values.get(self.project_field, project_id) != project_id:
                 raise Invalid({self.project_field: [f"A {self.one} cannot move to another project."]})
@@ -324,6 +334,15 @@ class Resource:
             return Answer(self.detail(row, call.view), then=then)
 
         return await call.write(act)
+
+    async def _look_ahead(self, call: Call, item_id: str, wanted: Wanted, *, partial: bool) -> None:
+        """Prepare for a change by who may make it; raises ApiError if there will be none."""
+        body = await call.body()
+        async with call.platform.database.single_statements() as db:
+            row = await self.find(db, call, item_id, wanted)
+        permissions.require(call.user, f"update_{self.noun}", self.project_of(row))
+        values = await fields.parse_apart(self.fields, body.values, partial=partial, form=body.form)
+        await self.prepare(call, values, row)
 
     async def delete(self, item_id: str, call: CallDep) -> Response:
         """Remove it."""

@@ -157,7 +157,12 @@ def fake_store(running: System, objects: int, latency: float = 0.0) -> Iterator[
     child.wait_until(lambda: _listens(port), seconds=120)
     try:
         yield Source(
-            "moths", PREFIX, access_key="a", secret_key="b", endpoint_url=f"http://{LOOPBACK}:{port}"
+            "moths",
+            PREFIX,
+            access_key="a",
+            secret_key="b",
+            endpoint_url=f"http://{LOOPBACK}:{port}",
+            trusted=True,
         )
     finally:
         child.stop()

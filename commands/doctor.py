@@ -228,4 +228,4 @@ def _folders(settings: Settings) -> Finding:
     if settings.signing_key is None:
         remedy = "set NIGHTJAR_SIGNING_KEY, the same for every API process"
         return Finding("Storage folders", False, f"{words}: files in them have no addresses", remedy)
-    return Finding("Storage folders", True, words)
+    return Finding("Storage folders", True, f"{words}; for {settings.storage_folders_for}")

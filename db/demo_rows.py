@@ -132,7 +132,7 @@ class Sheet:
     set_id: int
 
 
-async def find_or_make_sheet(db: Connection, owner_id: int, store: Mapping[str, str | None]) -> Sheet:
+async def find_or_make_sheet(db: Connection, owner_id: int, store: Mapping[str, str | bool | None]) -> Sheet:
     """The project whose captures are yet to be synced; made if there is none yet.
 
     `store` says where the pictures lie now, as columns of the storage source.
@@ -145,7 +145,7 @@ async def find_or_make_sheet(db: Connection, owner_id: int, store: Mapping[str, 
     return Sheet(**there)
 
 
-async def _make_sheet(db: Connection, owner_id: int, store: Mapping[str, str | None]) -> Sheet:
+async def _make_sheet(db: Connection, owner_id: int, store: Mapping[str, str | bool | None]) -> Sheet:
     about = "Moths at lamps around Montréal: a demonstration with drawn pictures."
     project_id = await writing.insert(
         db, "projects", {"name": SHEET_PROJECT, "description": about, "owner_id": owner_id}

@@ -17,7 +17,16 @@ STORAGE = Listing(
     """,
 )
 
-ACCESS = ("bucket", "prefix", "region", "access_key", "secret_key", "endpoint_url", "public_base_url")
+ACCESS = (
+    "bucket",
+    "prefix",
+    "region",
+    "access_key",
+    "secret_key",
+    "endpoint_url",
+    "public_base_url",
+    "trusted",
+)
 """How a source is reached, keys and all: for the client of the store alone, never for people."""
 
 

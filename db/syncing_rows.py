@@ -35,7 +35,8 @@ _PLACE = """
 SELECT d.id, d.name, d.project_id, d.data_source_subdir AS subdir, d.data_source_regex AS regex,
        CASE WHEN d.data_source_last_checked IS NOT NULL THEN d.data_source_total_files END AS last_total,
        b.id AS source_id, b.name AS source_name,
-       b.bucket, b.prefix, b.region, b.access_key, b.secret_key, b.endpoint_url, b.public_base_url
+       b.bucket, b.prefix, b.region, b.access_key, b.secret_key, b.endpoint_url, b.public_base_url,
+       b.trusted
 FROM deployments d LEFT JOIN storage_sources b ON b.id = d.data_source_id
 WHERE d.id = %(station_id)s
 """

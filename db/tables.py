@@ -202,6 +202,8 @@ class StorageSourceRow(Base):
     """Never in an answer, a log or a history."""
     endpoint_url: Mapped[str | None] = mapped_column(String(255))
     public_base_url: Mapped[str | None] = mapped_column(String(255))
+    trusted: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether a superuser vouches for where it lies, which may be a folder or a private network then."""
     total_files: Mapped[int | None] = mapped_column(BigInteger)
     total_size: Mapped[int | None] = mapped_column(BigInteger)
     last_checked: Mapped[datetime | None]

@@ -13,11 +13,12 @@ from obstore.exceptions import BaseError, InvalidPathError
 from obstore.store import S3Store
 
 from storage import odd_keys
+from storage.egress import ADVICE, NOT_ALLOWED, Egress, Way
 from storage.places import folder
 from storage.sources import PAGE, Page, Source, StorageError, StoredObject
 
 if TYPE_CHECKING:
-    from obstore.store import S3Config
+    from obstore.store import ClientConfig, S3Config
 
 NO_REGION = "us-east-1"
 """What stores are told that have no regions."""
@@ -42,31 +43,49 @@ _ENDPOINT = re.compile(
     rf"(https?://([\w.-]+|\[[0-9a-f:.]+\])(:{_PORT})?(/[\w.~/-]*)?)?", re.ASCII | re.IGNORECASE
 )
 _BUCKET = re.compile(r"[\w.:-]{1,255}", re.ASCII)
+# AWS has both as parts of a host name
+_BUCKET_IN_A_NAME = re.compile(r"[\w-]([\w.-]{0,253}[\w-])?", re.ASCII)
+_REGION = re.compile(r"[\w-]{1,63}", re.ASCII)
 _VISIBLE = re.compile(r"[!-~]*")
 
 
 async def pages(
-    source: Source, subdir: str | None = None, after: str | None = None
+    source: Source, subdir: str | None = None, after: str | None = None, egress: Egress | None = None
 ) -> AsyncGenerator[Page, None]:
     """The objects of a bucket in its own order, a page at a time; those `after` a key, if one is given.
 
-    Raises StorageError with the store's own cause.
+    Without `egress` only a source that is trusted is asked. Raises StorageError with the store's own cause.
     """
     prefix, last = folder(source.prefix, subdir), after
-    try:
-        async for page in _pages(source, prefix, after):
-            last = page.objects[-1].key
-            yield page
-    except StorageError as error:
-        if error.code != ODD_KEY:
-            raise
-        async for page in odd_keys.pages(source, prefix, last):
-            yield page
+    way = await _way(source, egress)
+    with way.telling():
+        try:
+            async for page in _pages(source, prefix, after, way):
+                last = page.objects[-1].key
+                way.went_well()
+                yield page
+        except StorageError as error:
+            if error.code != ODD_KEY:
+                raise
+            async for page in odd_keys.pages(source, prefix, last, way.proxy_url):
+                way.went_well()
+                yield page
 
 
-async def _pages(source: Source, prefix: str, after: str | None) -> AsyncGenerator[Page, None]:
+async def _way(source: Source, egress: Egress | None) -> Way:
+    """How a source is reached; raises StorageError for one that cannot be, or may not."""
+    _check_form(source)
+    if egress is not None:
+        return await egress.way(source)
+    if not source.trusted:
+        raise StorageError(NOT_ALLOWED, ADVICE, passing=False)
+    return Way()
+
+
+async def _pages(source: Source, prefix: str, after: str | None, way: Way) -> AsyncGenerator[Page, None]:
     try:
-        listing = obstore.list(store_of(source), prefix=prefix or None, offset=after, chunk_size=PAGE)
+        store = _store(source, way.proxy_url)
+        listing = obstore.list(store, prefix=prefix or None, offset=after, chunk_size=PAGE)
         async for page in listing:
             yield Page(
                 [
@@ -78,21 +97,28 @@ async def _pages(source: Source, prefix: str, after: str | None) -> AsyncGenerat
         raise meaning_of(error, source) from error
 
 
-async def chunks(source: Source, key: str) -> AsyncGenerator[bytes, None]:
-    """An object from its beginning; who has seen enough stops. Raises StorageError."""
-    try:
-        async for chunk in _chunks(source, key):
-            yield chunk
-    except StorageError as error:
-        if error.code != ODD_KEY:
-            raise
-        async for chunk in odd_keys.chunks(source, key):
-            yield chunk
+async def chunks(source: Source, key: str, egress: Egress | None = None) -> AsyncGenerator[bytes, None]:
+    """An object from its beginning; who has seen enough stops.
+
+    Without `egress` only a source that is trusted is asked. Raises StorageError.
+    """
+    way = await _way(source, egress)
+    if source.trusted and not source.holds(key):
+        raise StorageError("NoSuchKey", "The key is not under the prefix of the source", passing=False)
+    with way.telling():
+        try:
+            async for chunk in _chunks(source, key, way):
+                yield chunk
+        except StorageError as error:
+            if error.code != ODD_KEY:
+                raise
+            async for chunk in odd_keys.chunks(source, key, way.proxy_url):
+                yield chunk
 
 
-async def _chunks(source: Source, key: str) -> AsyncGenerator[bytes, None]:
+async def _chunks(source: Source, key: str, way: Way) -> AsyncGenerator[bytes, None]:
     try:
-        found = await obstore.get_async(store_of(source), key)
+        found = await obstore.get_async(_store(source, way.proxy_url), key)
         async for chunk in found.stream(min_chunk_size=CHUNK):
             yield bytes(chunk)
     except (BaseError, OSError, ValueError) as error:
@@ -100,7 +126,13 @@ async def _chunks(source: Source, key: str) -> AsyncGenerator[bytes, None]:
 
 
 def signed_url(source: Source, key: str) -> str | None:
-    """Where an object can be fetched without keys, for six days at least; None if there is no such address."""
+    """Where an object can be fetched without keys, for six days at least; None if there is no such address.
+
+    Nobody is asked. Who may say which objects a project has cannot have more signed than the prefix that a superuser
+    vouches for.
+    """
+    if source.trusted and not source.holds(key):
+        return None
     return _signed_url(source, key, int(time.time() // SIGNED_ANEW.total_seconds()))
 
 
@@ -116,19 +148,36 @@ def _signed_url(source: Source, key: str, _day: int) -> str | None:
         return None
 
 
-@lru_cache(maxsize=500)
 def store_of(source: Source) -> S3Store:
-    """The client of a source; nothing is asked yet. Raises StorageError for what no store can have."""
+    """The client of a source, which asks the store itself: for signing, and for one that is trusted.
+
+    Nothing is asked yet. Raises StorageError for what no store can have.
+    """
+    return _store(source, None)
+
+
+def _check_form(source: Source) -> None:
+    """Raises StorageError for what no store can have: the client library does not survive all of that."""
     region = source.region or NO_REGION
-    # the client library does not survive what cannot stand in an address or a header
     for code, what, value, form in (
         ("InvalidEndpoint", "The address of the store", source.endpoint_url or "", _ENDPOINT),
-        ("InvalidBucketName", "The name of the bucket", source.bucket, _BUCKET),
-        ("InvalidRegion", "The region", region, _VISIBLE),
+        (
+            "InvalidBucketName",
+            "The name of the bucket",
+            source.bucket,
+            _BUCKET if source.endpoint_url else _BUCKET_IN_A_NAME,
+        ),
+        ("InvalidRegion", "The region", region, _REGION),
         ("InvalidCredentials", "The access key", source.access_key, _VISIBLE),
     ):
         if not form.fullmatch(value):
             raise StorageError(code, f"{what} cannot be one", passing=False)
+
+
+@lru_cache(maxsize=500)
+def _store(source: Source, proxy_url: str | None) -> S3Store:
+    _check_form(source)
+    region = source.region or NO_REGION
     config: S3Config = {
         "region": region,
         # MinIO, SeaweedFS and Ceph have no host name for each bucket
@@ -140,10 +189,17 @@ def store_of(source: Source) -> S3Store:
     if source.access_key:
         config |= {"access_key_id": source.access_key, "secret_access_key": source.secret_key}
     plain = (source.endpoint_url or "").startswith("http://")
+    options: ClientConfig = {
+        "allow_http": plain,
+        "connect_timeout": CONNECT_WITHIN,
+        "timeout": ANSWER_WITHIN,
+    }
+    if proxy_url is not None:
+        options["proxy_url"] = proxy_url
     return S3Store(
         source.bucket,
         config=config,
-        client_options={"allow_http": plain, "connect_timeout": CONNECT_WITHIN, "timeout": ANSWER_WITHIN},
+        client_options=options,
         retry_config={"max_retries": 3, "retry_timeout": RETRY_FOR},
     )
 

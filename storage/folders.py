@@ -13,37 +13,67 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from storage.places import folder, shown
+from storage.pictures import BEGINNING, kind_of
+from storage.places import folder, is_picture, shown
 from storage.sources import PAGE, Page, Source, StorageError, StoredObject
 
 CHUNK = 64 * 1024
+NOT_ALLOWED = "NotAllowed"
+ADVICE = (
+    "Only a superuser can have a source be a folder of the server: ask one to save the address of this source,"
+    " or the operator to allow it to all (NIGHTJAR_STORAGE_FOLDERS_FOR=managers)"
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Folders:
     """The roots under which buckets may be folders; none if there are none."""
 
-    def __init__(self, roots: Sequence[Path] = ()) -> None:
+    def __init__(self, roots: Sequence[Path] = (), *, for_all: bool = False) -> None:
+        """`for_all` has any source be a folder under a root, not only one that is trusted."""
         self.roots = tuple(root.resolve() for root in roots)
+        self.for_all = for_all
 
     def top(self, source: Source) -> Path:
-        """The folder that is the bucket; raises StorageError if it is not under a root that is allowed."""
+        """The folder that is the bucket; raises StorageError if the source may be none, or it is not under a root."""
+        if not (source.trusted or self.for_all):
+            raise StorageError(NOT_ALLOWED, ADVICE, passing=False)
         place = Path(unquote(urlsplit(source.endpoint_url or "").path)) / source.bucket
         # no path has a zero in it, and to look for one is an error of its own
         real = Path() if "\0" in str(place) else place.resolve()
         if not any(real == root or root in real.parents for root in self.roots):
             raise StorageError(
-                "NotAllowed", "The folder is not under a root that this server allows", passing=False
+                NOT_ALLOWED, "The folder is not under a root that this server allows", passing=False
             )
         return real
 
-    def file(self, source: Source, key: str) -> Path:
-        """The file of a key; raises StorageError if there is none in the bucket."""
+    def within(self, source: Source) -> Path:
+        """The folder in the bucket that the prefix names: all of the source lies in it. Raises StorageError."""
         top = self.top(source)
-        real = (top / key).resolve()
-        if top not in real.parents or not real.is_file():
+        real = (top / folder(source.prefix)).resolve()
+        if real != top and top not in real.parents:
+            raise StorageError(NOT_ALLOWED, "The prefix leads out of the bucket", passing=False)
+        return real
+
+    def file(self, source: Source, key: str) -> Path:
+        """The file of a key; raises StorageError if there is none under the prefix."""
+        top, within = self.top(source), self.within(source)
+        real = Path() if "\0" in key else (top / key).resolve()
+        if within not in real.parents or not real.is_file():
             raise StorageError("NoSuchKey", f"There is no file {key!r} in the folder", passing=False)
         return real
+
+    def picture(self, source: Source, key: str) -> tuple[Path, str]:
+        """The file of a key and its media type, if it is a picture by its name and by its content.
+
+        Raises StorageError if not, and OSError.
+        """
+        path = self.file(source, key)
+        with path.open("rb") as opened:
+            kind = kind_of(opened.read(BEGINNING))
+        if kind is None or not is_picture(key):
+            raise StorageError("NoSuchKey", f"The file {key!r} is no picture", passing=False)
+        return path, kind
 
     async def pages(
         self, source: Source, subdir: str | None = None, after: str | None = None
@@ -63,11 +93,11 @@ class Folders:
             yield page
 
     def _pages(self, source: Source, begin: str, after: str) -> Iterator[Page]:
-        top = self.top(source)
+        top, within = self.top(source), self.within(source)
         os.stat(top)  # noqa: PTH116 - raises what is wrong with the bucket itself
         start = (top / begin).resolve()
-        if start != top and top not in start.parents:
-            raise StorageError("NotAllowed", "The prefix leads out of the bucket", passing=False)
+        if start != within and within not in start.parents:
+            raise StorageError(NOT_ALLOWED, "The subdirectory leads out of the prefix", passing=False)
         objects: list[StoredObject] = []
         unreadable: list[str] = []
         for found in _walk(str(start), begin, after):

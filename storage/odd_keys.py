@@ -19,25 +19,27 @@ CHUNK = 64 * 1024
 _REFUSED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "403")
 
 
-async def pages(source: Source, prefix: str, after: str | None) -> AsyncGenerator[Page, None]:
+async def pages(
+    source: Source, prefix: str, after: str | None, proxy_url: str | None = None
+) -> AsyncGenerator[Page, None]:
     """The objects under a prefix, after a key, a page at a time. Raises StorageError."""
-    walk = _pages(source, prefix, after)
+    walk = _pages(source, prefix, after, proxy_url)
     while (page := await asyncio.to_thread(next, walk, None)) is not None:
         yield page
 
 
-def _pages(source: Source, prefix: str, after: str | None) -> Iterator[Page]:
+def _pages(source: Source, prefix: str, after: str | None, proxy_url: str | None) -> Iterator[Page]:
     given = {"Bucket": source.bucket, "Prefix": prefix, "MaxKeys": PAGE}
     if after is not None:
         given["StartAfter"] = after
     with _as_known():
-        for page in _client(source).get_paginator("list_objects_v2").paginate(**given):
+        for page in _client(source, proxy_url).get_paginator("list_objects_v2").paginate(**given):
             yield Page([_stored(each) for each in page.get("Contents", ())])
 
 
-async def chunks(source: Source, key: str) -> AsyncGenerator[bytes, None]:
+async def chunks(source: Source, key: str, proxy_url: str | None = None) -> AsyncGenerator[bytes, None]:
     """An object from its beginning. Raises StorageError."""
-    body = await asyncio.to_thread(_body, source, key)
+    body = await asyncio.to_thread(_body, source, key, proxy_url)
     try:
         with _as_known():
             while chunk := await asyncio.to_thread(body.read, CHUNK):
@@ -46,16 +48,16 @@ async def chunks(source: Source, key: str) -> AsyncGenerator[bytes, None]:
         body.close()
 
 
-def _body(source: Source, key: str) -> Any:
+def _body(source: Source, key: str, proxy_url: str | None) -> Any:
     with _as_known():
-        return _client(source).get_object(Bucket=source.bucket, Key=key)["Body"]
+        return _client(source, proxy_url).get_object(Bucket=source.bucket, Key=key)["Body"]
 
 
 def signed_url(source: Source, key: str, good_for: timedelta) -> str:
     """Where such an object can be fetched without keys. Raises StorageError."""
     with _as_known():
         return str(
-            _client(source).generate_presigned_url(
+            _client(source, None).generate_presigned_url(
                 "get_object",
                 Params={"Bucket": source.bucket, "Key": key},
                 ExpiresIn=int(good_for.total_seconds()),
@@ -64,7 +66,8 @@ def signed_url(source: Source, key: str, good_for: timedelta) -> str:
 
 
 @lru_cache(maxsize=100)
-def _client(source: Source) -> Any:
+def _client(source: Source, proxy_url: str | None) -> Any:
+    """The client of a source, which goes through a proxy if one is given, whatever the environment says of proxies."""
     import botocore.session
     from botocore import UNSIGNED
     from botocore.config import Config
@@ -81,6 +84,7 @@ def _client(source: Source) -> Any:
             connect_timeout=CONNECT_WITHIN,
             read_timeout=ANSWER_WITHIN,
             retries={"mode": "standard", "total_max_attempts": 3},
+            proxies=None if proxy_url is None else {"http": proxy_url, "https": proxy_url},
         ),
     )
 
@@ -94,6 +98,7 @@ def _as_known() -> Iterator[None]:
         ConnectionError,  # noqa: A004 - theirs, of everything on the way to the store
         HTTPClientError,
         IncompleteReadError,
+        ProxyConnectionError,
     )
 
     try:
@@ -106,6 +111,15 @@ def _as_known() -> Iterator[None]:
         if code in _REFUSED:
             code, words = "InvalidCredentials", f"The store refuses the keys: {words}"
         raise StorageError(code, words, passing=passing) from error
+    except ProxyConnectionError as error:
+        # the proxy is ours and always there: it is the store that is not
+        raise StorageError(
+            "EndpointConnectionError", "Could not connect to the store", passing=True
+        ) from error
+    except RecursionError as error:
+        # the library asks a store that sends on to nowhere for its region, and again, and again
+        words = "The store sends on to somewhere else"
+        raise StorageError("InvalidResponse", words, passing=False) from error
     except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
         raise StorageError(type(error).__name__, str(error), passing=True) from error
     except BotoCoreError as error:

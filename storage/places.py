@@ -1,9 +1,11 @@
 """Where in a storage source the captures of a station lie, and which objects there are captures (domain 3.3)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-import regex
+from storage import patterns
+from storage.patterns import Pattern
 
 FOLDER = "file://"
 """How the address of a source begins whose bucket is a folder of this machine."""
@@ -11,20 +13,10 @@ FOLDER = "file://"
 ENDINGS = ("jpg", "jpeg", "png", "gif", "webp", "svg", "bmp", "ico", "tiff", "tif")
 """How the names of pictures end, in any case; a dot before is not needed."""
 
-LONGEST_SEARCH = 0.2
-"""Seconds that an expression may search one key: there are some that would take years."""
-
 _IN_PATHS = "/!$&'()*+,;=:@~"
 
 LONGEST_KEY = 1024
 """Characters; stores allow as many bytes."""
-
-
-class InvalidRegex(Exception):
-    """A regular expression that cannot be one, or takes too long."""
-
-    def __init__(self, expression: str, reason: str) -> None:
-        super().__init__(f"The regular expression {expression!r} cannot be used: {reason}")
 
 
 def folder(prefix: str, subdir: str | None = None) -> str:
@@ -54,28 +46,26 @@ def public_url(base: str, key: str) -> str:
 class Captures:
     """Tells captures from what else lies beside them."""
 
-    pattern: regex.Pattern[str] | None = None
+    pattern: Pattern | None = None
 
     @classmethod
-    def matching(cls, expression: str | None) -> "Captures":
+    async def matching(cls, expression: str | None) -> "Captures":
         """Those whose key the expression is found in, anywhere; all if there is none. Raises InvalidRegex."""
-        try:
-            return cls(regex.compile(expression) if expression else None)
-        except (regex.error, RecursionError, OverflowError) as error:
-            raise InvalidRegex(expression or "", str(error)) from error
+        return cls(await patterns.compiling(lambda: Pattern(expression)) if expression else None)
 
-    def have(self, key: str, size: int) -> bool:
-        """Whether an object is a capture: a picture that the expression fits, with something in it."""
-        return is_picture(key) and self.fit(key) and size > 0
+    async def fit(self, keys: Sequence[str]) -> list[bool]:
+        """Whether the expression is found in each of some keys."""
+        return [True] * len(keys) if self.pattern is None else await self.pattern.found_in(keys)
 
-    def fit(self, key: str) -> bool:
-        """Whether the expression is found in a key. Raises InvalidRegex if that takes too long."""
-        if self.pattern is None:
-            return True
-        try:
-            return self.pattern.search(key, timeout=LONGEST_SEARCH) is not None
-        except TimeoutError as error:
-            raise InvalidRegex(self.pattern.pattern, f"it takes too long on {key!r}") from error
+    async def first(self, objects: Sequence[tuple[str, int]]) -> int | None:
+        """The place of the first capture among keys with their sizes; None if there is none."""
+        able = [at for at, (key, size) in enumerate(objects) if is_picture(key) and size > 0]
+        for begin in range(0, len(able), patterns.AT_ONCE):
+            some = able[begin : begin + patterns.AT_ONCE]
+            fit = await self.fit([objects[at][0] for at in some])
+            if True in fit:
+                return some[fit.index(True)]
+        return None
 
 
 def is_picture(key: str) -> bool:

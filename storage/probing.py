@@ -27,14 +27,14 @@ class Probe:
 
 async def probe(stores: Stores, source: Source, subdir: str | None, expression: str | None) -> Probe:
     """List until there is a capture; raises StorageError if the store refuses, InvalidRegex for an expression."""
-    captures = Captures.matching(expression)
+    captures = await Captures.matching(expression)
     began = time.perf_counter()
     latency: float | None = None
     checked, first = 0, None
     async for page, _ in stores.pages(source, subdir):
         latency = latency or time.perf_counter() - began
         wanted = page[: MOST - checked]
-        place = next((at for at, each in enumerate(wanted) if captures.have(each.key, each.size)), None)
+        place = await captures.first([(each.key, each.size) for each in wanted])
         checked += len(wanted) if place is None else place + 1
         if place is not None:
             first = wanted[place].key

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
-from storage.places import FOLDER
+from storage.places import FOLDER, folder
 
 PAGE = 1000
 """Objects of one page of a listing: as many as a store gives at once."""
@@ -23,10 +24,25 @@ class Source:
     """Null for AWS itself; `file:///…` if the bucket is a folder in that folder of this machine."""
     public_base_url: str | None = None
     """Below which anybody can fetch what is in the bucket."""
+    trusted: bool = False
+    """Whether a superuser vouches for where it lies: it may be a folder, or in a network that is not public."""
 
     @property
     def is_folder(self) -> bool:
         return (self.endpoint_url or "").startswith(FOLDER)
+
+    @property
+    def host(self) -> str | None:
+        """The name or address of the store; None for AWS, a folder, and what cannot be an address."""
+        try:
+            return urlsplit(self.endpoint_url or "").hostname or None
+        except ValueError:
+            return None
+
+    def holds(self, key: str) -> bool:
+        """Whether a key lies under the prefix, and does not lead out of it."""
+        begin = folder(self.prefix)
+        return not begin or (key.startswith(begin) and ".." not in key[len(begin) :].split("/"))
 
 
 class StoredObject(NamedTuple):

@@ -193,7 +193,12 @@ class FakeS3:
     def source(self, prefix: str = "") -> Source:
         """A storage source that reaches what is here."""
         return Source(
-            "moths", prefix, access_key="a", secret_key="b", endpoint_url=f"http://{LOOPBACK}:{self.port}"
+            "moths",
+            prefix,
+            access_key="a",
+            secret_key="b",
+            endpoint_url=f"http://{LOOPBACK}:{self.port}",
+            trusted=True,
         )
 
     def fail(self, fault: Fault, *, nth: int = 1, times: int = 1) -> None:

@@ -62,7 +62,11 @@ def s3_server(folder: Path) -> Iterator[Source]:
     # nobody needs its files afterwards, and it takes its time to close them
     server = Child("seaweedfs", command, folder / "weed.log", stop_signal=signal.SIGKILL)
     source = Source(
-        "moths", access_key="moth", secret_key=KEYS["moth"], endpoint_url=f"http://{LOOPBACK}:{ports['s3']}"
+        "moths",
+        access_key="moth",
+        secret_key=KEYS["moth"],
+        endpoint_url=f"http://{LOOPBACK}:{ports['s3']}",
+        trusted=True,
     )
 
     def takes_objects() -> bool:

@@ -55,6 +55,6 @@ def bucket_of(s3: Source) -> Bucket:
 
 def folder_in(root: Path) -> Bucket:
     """A folder of its own under an allowed root."""
-    bucket = Bucket(Source(f"bucket-{uuid4()}", "captures", endpoint_url=f"file://{root}"))
+    bucket = Bucket(Source(f"bucket-{uuid4()}", "captures", endpoint_url=f"file://{root}", trusted=True))
     bucket.folder.mkdir(parents=True)
     return bucket

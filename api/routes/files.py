@@ -1,7 +1,6 @@
 """Files of captures that lie in folders of this machine, for whoever has a signed address of one (domain 1.2)."""
 
 import asyncio
-from pathlib import PurePosixPath
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -15,17 +14,6 @@ from api.queries import last
 from db import capture_rows
 from storage.sources import Source, StorageError
 
-# what a browser shows; all else it is to keep
-KINDS = {
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".png": "image/png",
-    ".gif": "image/gif",
-    ".webp": "image/webp",
-    ".bmp": "image/bmp",
-    ".tif": "image/tiff",
-    ".tiff": "image/tiff",
-}
 HEADERS = {
     # a picture is never run, whatever is in it
     "X-Content-Type-Options": "nosniff",
@@ -57,8 +45,7 @@ async def get_file(
     if stored is None or source is None or not source.is_folder:
         raise NotFound
     try:
-        path = await asyncio.to_thread(platform.stores.folders.file, source, stored["path"])
+        path, kind = await asyncio.to_thread(platform.stores.folders.picture, source, stored["path"])
     except (StorageError, OSError) as error:
         raise NotFound from error
-    kind = KINDS.get(PurePosixPath(stored["path"]).suffix.lower(), "application/octet-stream")
     return FileResponse(path, media_type=kind, headers=HEADERS)

@@ -1,6 +1,7 @@
 """Storage sources: where captures come from, and whether they can be had there (domain 1.2, 3.6, 8)."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Response
@@ -15,7 +16,7 @@ from api.fields import (
     Text,
     Url,
     object_schema,
-    parse,
+    parse_apart,
     request_body,
 )
 from api.filters import TIMES, Sort
@@ -26,9 +27,16 @@ from api.schemas.related import capture_url
 from api.view import View
 from db import storage_rows
 from db.connections import Connection, Row
-from storage.places import InvalidRegex
+from storage.egress import Reach
+from storage.patterns import InvalidRegex
 from storage.probing import probe
 from storage.sources import Source, StorageError
+
+PLACE = ("endpoint_url", "bucket", "prefix", "region", "access_key", "secret_key")
+"""Fields that say where a source lies, and as whom its store is asked."""
+NOWHERE: Row = {**dict.fromkeys(PLACE, ""), "trusted": False}
+FOR_SUPERUSERS = "Only superusers can have a source {}."
+VOUCHED_FOR = "A superuser vouches for where this source lies: only superusers can change that."
 
 TESTED = {
     "subdir": Text(nullable=True, blank=True, max_length=255),
@@ -66,17 +74,50 @@ class StorageSources(Resource):
     columns = {"project": "project_id"}
     orderings = {"name": Sort("t.name"), "bucket": Sort("t.bucket"), **TIMES}
     searched = ("t.name", "t.bucket")
+    looks_ahead = True
 
     def item(self, row: Row, view: View) -> Any:
         return schema.storage(row, view)
 
-    async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
-        """A folder must be under a root that the operator allows."""
-        before: Row = {"endpoint_url": None, "bucket": "", "prefix": ""} if row is None else row
-        after = {**before, **values}
-        source = Source(after["bucket"], after["prefix"], endpoint_url=after["endpoint_url"])
-        if not source.is_folder:
+    async def prepare(self, call: Call, values: Mapping[str, Any], row: Row | None) -> None:
+        """Look up the name of the store, if it is said where the source lies."""
+        if row is not None and set(PLACE).isdisjoint(values):
             return
+        address = {**(row or NOWHERE), **values}["endpoint_url"] or ""
+        call.known[address] = await call.platform.stores.reach(Source("", endpoint_url=address))
+
+    async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
+        """Folders and private networks are for superusers, who vouch for what they write; folders lie under a root."""
+        before = NOWHERE if row is None else await self._locked(db, row)
+        after = {**before, **values}
+        moved = [name for name in PLACE if (after[name] or "") != (before[name] or "")]
+        source = Source(after["bucket"], after["prefix"], endpoint_url=after["endpoint_url"], trusted=True)
+        reach = call.known.get(source.endpoint_url or "", Reach.UNKNOWN)
+        if not source.endpoint_url:
+            reach = Reach.ALLOWED
+        if call.user is not None and call.user.is_superuser:
+            if not set(PLACE).isdisjoint(values):
+                same = "endpoint_url" not in moved
+                unsure = reach is Reach.UNKNOWN and same and before["trusted"]
+                values["trusted"] = source.is_folder or reach is Reach.PRIVATE or unsure
+        elif moved:
+            if before["trusted"]:
+                raise Invalid({name: [VOUCHED_FOR] for name in moved})
+            if reach is Reach.PRIVATE:
+                what = "be a folder of the server" if source.is_folder else "in a network that is not public"
+                raise Invalid({"endpoint_url": [FOR_SUPERUSERS.format(what)]})
+        if source.is_folder and moved:
+            await self._check_folder(call, source)
+
+    async def _locked(self, db: Connection, row: Row) -> Row:
+        """Where a source lies, keys and all; nobody moves it until the end of the transaction."""
+        await self.listing.lock(db, row["id"])
+        access = await storage_rows.access(db, row["id"])
+        if access is None:
+            raise NotFound
+        return access
+
+    async def _check_folder(self, call: Call, source: Source) -> None:
         try:
             await asyncio.to_thread(call.platform.stores.folders.top, source)
         except StorageError as error:
@@ -91,7 +132,7 @@ class StorageSources(Resource):
             access = await storage_rows.access(db, row["id"])
         if access is None:
             raise NotFound
-        given = parse(TESTED, (await call.body()).values)
+        given = await parse_apart(TESTED, (await call.body()).values)
         # without a connection to the database in hand: a store may take its time
         try:
             found = await probe(

@@ -171,6 +171,11 @@ async def test_what_belongs_to_another_project_cannot_be_named(
         ({"longitude": 181}, "Ensure this value is less than or equal to 180.0."),
         ({"longitude": "west"}, "A valid number is required."),
         ({"data_source_regex": "(unclosed"}, "Not a valid regular expression: missing )"),
+        (
+            {"data_source_regex": "(?=a)"},
+            "Not a valid regular expression: invalid perl operator: (?= (RE2 syntax",
+        ),
+        ({"data_source_regex": "a" * 256}, "Ensure this field has no more than 255 characters."),
         ({"data_source_subdir": "x" * 256}, "Ensure this field has no more than 255 characters."),
         ({"device_id": "first"}, "Incorrect type. Expected pk value, received str."),
         ({"name": " "}, "This field may not be blank."),

@@ -99,16 +99,27 @@ async def test_a_source_that_does_not_work_says_why(
     assert "a-guess" not in answer.text
 
 
-@pytest.mark.parametrize("expression", ["[a", "(a|aa)+$"])
+@pytest.mark.parametrize("expression", ["[a", "(?=a)", r"(a)\1", "a" * 256])
 async def test_an_expression_that_cannot_be_used_is_named(
     client: httpx2.AsyncClient, field: Field, s3: Source, expression: str
 ) -> None:
-    storage_id = await saved(client, field, await filled(s3, "a" * 60 + "!.jpg"))
+    storage_id = await saved(client, field, await filled(s3, "a.jpg"))
 
     answer = await client.post(f"/storage/{storage_id}/test/", json={"regex_filter": expression})
 
     assert answer.status_code == 400
     assert list(answer.json()) == ["regex_filter"]
+
+
+async def test_an_expression_that_goes_back_and_forth_elsewhere_is_as_good_as_any(
+    client: httpx2.AsyncClient, field: Field, s3: Source
+) -> None:
+    storage_id = await saved(client, field, await filled(s3, "a" * 60 + "!.jpg", "b" + "a" * 60 + "jpg"))
+
+    answer = await client.post(f"/storage/{storage_id}/test/", json={"regex_filter": "(a|aa)+jpg$"})
+
+    assert answer.status_code == 200
+    assert answer.json()["files_checked"] == 2
 
 
 async def test_a_folder_is_tested_like_a_bucket_and_where_it_lies_is_for_managers_only(

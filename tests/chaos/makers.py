@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 from jobs.errors import MissingSource, MissingStation, StoreRefuses
 from jobs.status import Status
 from monitoring import sampling
-from storage.places import Captures, InvalidRegex
+from storage.patterns import InvalidRegex, Pattern
 from tests.field import Field
 
 Fields = dict[str, Any]
@@ -407,7 +407,8 @@ class Sync:
         bucket = folder / BUCKET
         for name in {work.details["folder"] for work in works}:
             write_files(bucket, name)
-        source = {"project_id": project_id, "prefix": PREFIX, "endpoint_url": f"file://{folder}"}
+        place = {"prefix": PREFIX, "endpoint_url": f"file://{folder}", "trusted": True}
+        source = {"project_id": project_id, **place}
         await field.row("storage_sources", name="Files", bucket=BUCKET, **source)
         nowhere = await field.row("storage_sources", name="Nowhere", bucket="nowhere", **source)
         assert nowhere == NOWHERE
@@ -483,9 +484,9 @@ def _bad_stations() -> list[tuple[dict[str, Any] | None, str]]:
         ),
     ]
     try:
-        Captures.matching("[a")
+        Pattern("[a")
     except InvalidRegex as error:
-        causes.append(({"data_source_id": 1, "data_source_regex": "[a"}, str(error)))
+        causes.append(({"data_source_id": 1, "data_source_regex": "[a"}, f"data_source_regex: {error}"))
     return causes
 
 

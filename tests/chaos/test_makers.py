@@ -123,7 +123,7 @@ def test_a_job_of_one_effect_leaves_all_of_it_or_nothing() -> None:
 
 async def test_files_are_listed_in_the_order_in_which_they_are_counted(tmp_path: Path) -> None:
     write_files(tmp_path / BUCKET, "small-0")
-    source = Source(BUCKET, PREFIX, endpoint_url=f"file://{tmp_path}")
+    source = Source(BUCKET, PREFIX, endpoint_url=f"file://{tmp_path}", trusted=True)
 
     found = [each async for page in Folders([tmp_path]).pages(source, "small-0") for each in page.objects]
 

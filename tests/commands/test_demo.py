@@ -135,13 +135,16 @@ async def demo(settings: Settings, address: str, status: int = 0) -> str:
 
 
 async def test_the_demo_runs_against_a_server_that_runs_already(
-    allowing: Settings, drawn: dict[str, bytes]
+    allowing: Settings, drawn: dict[str, bytes], field: Field
 ) -> None:
     async with serving(allowing) as address, working(allowing), httpx2.AsyncClient() as anybody:
         output = await demo(allowing, address)
         [url] = re.findall(r"^A picture: (\S+)$", output, re.MULTILINE)
         picture = (await anybody.get(url)).content
 
+    # its owner is nobody special: it is the command that vouches for the folder
+    assert await field.read("SELECT trusted FROM storage_sources") == [{"trusted": True}]
+    assert await field.read("SELECT is_superuser FROM users") == [{"is_superuser": False}]
     assert "72 captures, 72 of them new, in 9 new sessions" in output
     assert re.findall(r"Captures added: (\d+)", output) == ["9", "403"]
     assert picture in drawn.values()

@@ -51,6 +51,7 @@ async def test_folders_of_captures_must_be_there_and_their_files_must_have_addre
 
     assert (gone.fine, nowhere in gone.words) == (False, True)
     assert (await finding(settings, "Storage folders")).fine
+    assert (await finding(settings, "Storage folders")).words.endswith("; for superusers")
     unsigned = await finding(settings.model_copy(update={"signing_key": None}), "Storage folders")
     assert "NIGHTJAR_SIGNING_KEY" in unsigned.remedy
     assert (await finding(settings.model_copy(update={"storage_roots": ""}), "Storage folders")).fine

@@ -15,7 +15,14 @@ BUCKET = "http://127.0.0.1:59000/ami-test/"
 """The public address of the recorded bucket: nothing listens there."""
 
 RECORDED = Source(
-    "ami-test", "demo", None, "amistorage", "amistorage", "http://127.0.0.1:59000", public_base_url=BUCKET
+    "ami-test",
+    "demo",
+    None,
+    "amistorage",
+    "amistorage",
+    "http://127.0.0.1:59000",
+    public_base_url=BUCKET,
+    trusted=True,
 )
 """The recorded storage source."""
 

@@ -130,3 +130,17 @@ def test_a_database_that_is_there_is_not_made_again(empty: str) -> None:
 
     assert not schema.create_database(empty)
     assert "jobs" in relations(empty)
+
+
+def test_sources_that_were_there_before_are_not_trusted_and_stay_when_going_back(empty: str) -> None:
+    schema.migrate(empty, "0005")
+    with psycopg.connect(driver_address(empty)) as connection:
+        connection.execute("INSERT INTO storage_sources (name, bucket) VALUES ('NAS', 'moths')")
+
+    schema.migrate(empty)
+
+    assert names(empty, "SELECT trusted::text FROM storage_sources") == {"false"}
+    schema.migrate(empty, "0005")
+    assert names(empty, "SELECT name FROM storage_sources") == {"NAS"}
+    columns = "SELECT column_name FROM information_schema.columns WHERE table_name = 'storage_sources'"
+    assert "trusted" not in names(empty, columns)

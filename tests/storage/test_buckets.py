@@ -1,6 +1,7 @@
 """Listing a real S3 server, and what its errors mean."""
 
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 import obstore
@@ -67,7 +68,7 @@ async def test_a_subdirectory_is_a_folder_and_not_the_beginning_of_a_name(s3: So
     ],
 )
 async def test_what_the_store_refuses_says_why_and_is_not_tried_again(
-    s3: Source, wrong: dict[str, str], code: str, words: str
+    s3: Source, wrong: dict[str, Any], code: str, words: str
 ) -> None:
     with pytest.raises(StorageError, match=words) as caught:
         await listed(replace(s3, **wrong))
@@ -104,7 +105,7 @@ def test_the_secret_key_is_in_no_text() -> None:
         ({"access_key": "ü"}, "InvalidCredentials"),
     ],
 )
-async def test_what_cannot_be_a_source_is_said_and_asks_nobody(wrong: dict[str, str], code: str) -> None:
+async def test_what_cannot_be_a_source_is_said_and_asks_nobody(wrong: dict[str, Any], code: str) -> None:
     nowhere = Source("moths", endpoint_url=f"http://127.0.0.1:{free_port()}")
 
     with pytest.raises(StorageError) as caught:

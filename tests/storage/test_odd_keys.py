@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import httpx2
 import pytest
 
 from storage import buckets, odd_keys
 from storage.buckets import pages, signed_url
+from storage.egress import Way
 from storage.sources import StorageError
 from tests.fake_s3 import FakeS3, Refusal, picture
 
@@ -40,8 +42,11 @@ async def test_they_are_listed_with_the_others_and_gone_on_after(fake: FakeS3) -
 async def test_what_is_known_of_an_object_does_not_depend_on_the_library() -> None:
     async with FakeS3(1500) as fake:
         both = [
-            [each async for page in library(fake.source(), "demo/", None) for each in page.objects]
-            for library in (buckets._pages, odd_keys.pages)
+            [each async for page in listing for each in page.objects]
+            for listing in (
+                buckets._pages(fake.source(), "demo/", None, Way()),
+                odd_keys.pages(fake.source(), "demo/", None),
+            )
         ]
 
     assert both[0] == both[1]
@@ -118,7 +123,7 @@ async def test_an_object_that_is_gone_is_said_to_be(fake: FakeS3) -> None:
     ids=lambda wrong: next(iter(wrong)),
 )
 async def test_what_cannot_be_a_source_is_said_and_is_not_tried_again(
-    fake: FakeS3, wrong: dict[str, str]
+    fake: FakeS3, wrong: dict[str, Any]
 ) -> None:
     source = replace(fake.source("dep//.."), **wrong)
 

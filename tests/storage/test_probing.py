@@ -3,7 +3,7 @@
 import pytest
 
 from storage import probing
-from storage.places import InvalidRegex
+from storage.patterns import InvalidRegex
 from storage.probing import probe
 from storage.sources import Source
 from storage.stores import Stores
