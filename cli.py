@@ -21,8 +21,8 @@ from commands.connection import Refused, Server, remember
 
 if TYPE_CHECKING:
     from commands.choosing import ChosenSettings
-    from commands.demo import Shown
     from commands.up import Platform
+    from demo.show import Shown
 
 # A command imports what it needs when it is called: listing jobs need not wait for servers to load.
 
@@ -47,8 +47,8 @@ def up(
     leave: Annotated[bool, typer.Option("--exit", help="End after the demo instead of serving on.")] = False,
 ) -> None:
     """PostgreSQL, Temporal with its Web UI, API and worker on this machine, until Ctrl-C."""
-    from commands import demo as demo_command
     from commands import up as up_command
+    from demo import show as demo_command
 
     shown = None
     with up_command.until_told_to_stop() as told, up_command.running(data_dir, say) as platform:
@@ -88,7 +88,7 @@ def _of_demo(shown: "Shown | None") -> dict[str, str]:
 @app.command()
 def demo(url: ApiUrl = None, data_dir: DataDir = USUAL_FOLDER) -> None:
     """Make the demo projects in the database of the settings, and run their jobs over the API."""
-    from commands import demo as demo_command
+    from demo import show as demo_command
 
     server = choose_server(url, None, data_dir).server
     chosen = choose_settings(data_dir, "database_url")

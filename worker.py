@@ -20,11 +20,11 @@ from activities.resources import Resources
 from config import Settings
 from db.connections import Database
 from db.notifications import OF_A_WORKER, Notifications
-from executions.schedule import ensure
 from jobs.stages import JOBS_QUEUE, QUEUES
 from storage.networks import Networks
 from storage.stores import Stores
-from temporal_client import connect_once_reachable
+from temporal.connection import connect_once_reachable
+from temporal.schedules import ensure
 from workflows.registry import WORKFLOWS
 from workflows.sandbox import runner
 

@@ -8,8 +8,8 @@ from temporalio import activity
 from activities.reporting import for_temporal
 from activities.resources import Resources
 from dispatch.recovery import Recovery
-from executions.launcher import Launcher
 from jobs.stages import JOBS_QUEUE
+from temporal.launcher import Launcher
 from workflows.sweep import RECONCILE, SweepReport
 
 

@@ -46,11 +46,11 @@ from db.connections import Database
 from db.watching import Watch
 from dispatch.job_service import JobService
 from dispatch.outbox_relay import OutboxRelay
-from executions.launcher import Launcher
 from jobs.errors import JobError
 from storage.networks import Networks
 from storage.stores import Stores
-from temporal_client import connect
+from temporal.connection import connect
+from temporal.launcher import Launcher
 
 PATIENCE = 2.0
 """Seconds that a request waits for a connection to the database before it is answered 503."""

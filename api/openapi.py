@@ -103,7 +103,7 @@ EXAMPLES: dict[str, Any] = {
     "status": "SUCCESS",
     "cause": "waiting_behind_others",
     "summary": "Waiting behind 12 jobs",
-    "mended_by": "nobody",
+    "action_by": "nobody",
     "what": "jobs asked for earlier, not over yet",
     "key": "populate_captures_collection",
     "job_type_key": "populate_captures_collection",

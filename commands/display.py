@@ -79,7 +79,7 @@ def explanation(said: dict[str, Any]) -> RenderableType:
     for what, value in (
         ("cause", said["cause"]),
         ("since", said["since"]),
-        ("mended by", MENDERS.get(said["mended_by"], said["mended_by"])),
+        ("mended by", MENDERS.get(said["action_by"], said["action_by"])),
     ):
         if value is not None:
             table.add_row(f"  {what}", Text(str(value)))

@@ -26,11 +26,11 @@ from commands.connection import Refused, request
 from commands.running_stack import RunningStack
 from config import Settings
 from db import schema
-from executions import schedule
-from executions.looking import ACTIVITIES, WORKFLOWS, describe_queue
 from jobs.search_attributes import TYPE_NAMES
 from jobs.stages import JOBS_QUEUE, QUEUES
-from temporal_client import connect
+from temporal import schedules
+from temporal.connection import connect
+from temporal.describe import ACTIVITIES, WORKFLOWS, describe_queue
 
 RETENTION = timedelta(days=30)
 """How long a new namespace keeps closed workflows; jobs themselves are kept in PostgreSQL."""
@@ -185,10 +185,10 @@ async def _search_attributes(client: Client, namespace: str) -> Finding:
 
 
 async def _sweep(client: Client, settings: Settings) -> Finding:
-    name, every = schedule.schedule_id(settings.task_queue), settings.sweep_every
+    name, every = schedules.schedule_id(settings.task_queue), settings.sweep_every
 
     async def make() -> None:
-        await schedule.ensure(client, settings.task_queue, timedelta(seconds=every))
+        await schedules.ensure(client, settings.task_queue, timedelta(seconds=every))
 
     try:
         described = await client.get_schedule_handle(name).describe()

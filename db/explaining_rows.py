@@ -8,7 +8,7 @@ from db.connections import Connection, Row, one
 from db.job_rows import Workflow
 from db.notifications import OF_A_WORKER
 from db.stage_rows import snapshot
-from jobs.explaining import JobFacts, StageFacts
+from diagnosis.facts import JobFacts, StageFacts
 from jobs.stages import Param
 from jobs.status import Status
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from db import job_rows, run_rows
 from db.connections import Database
 from db.job_rows import RunStart
-from executions.launcher import Launcher
 from jobs.errors import RunRefused
 from jobs.runs import Closing
 from jobs.status import Status
+from temporal.launcher import Launcher
 
 
 @dataclass(frozen=True)

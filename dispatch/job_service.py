@@ -11,17 +11,19 @@ from datetime import datetime, timedelta
 from db import explaining_rows, job_rows, project_rows
 from db.connections import Connection, Database
 from db.job_rows import RunStart, Workflow
+from diagnosis.explanation import Explanation
+from diagnosis.facts import Facts, TemporalFacts
+from diagnosis.rules import explain
 from dispatch.outbox_relay import STOP_AFTER
-from executions import looking
-from executions.launcher import Launcher
 from jobs import delay
 from jobs.errors import InvalidField
-from jobs.explaining import Explanation, Facts, TemporalFacts, explain
 from jobs.job_type import JobType
 from jobs.runs import NewJob
 from jobs.stages import StageSnapshot
 from jobs.status import Status
 from monitoring.projects import FEATURE_FLAGS
+from temporal import describe
+from temporal.launcher import Launcher
 from workflows.registry import JOB_TYPES
 
 AfterCommit = Callable[[], Awaitable[object]]
@@ -152,7 +154,7 @@ class JobService:
         if known is not None and known.facts.status.is_active:
             job_type = JOB_TYPES.get(known.job_type_key)
             stages = () if job_type is None else job_type.stages
-            temporal = await looking.look(
+            temporal = await describe.look(
                 self.launcher.temporal, self.launcher.task_queue, known.workflow, stages
             )
             # the row after Temporal: what has closed its row first, and ended then, is not taken for lost

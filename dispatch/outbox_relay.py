@@ -17,8 +17,8 @@ from db import idempotency_rows, job_rows, user_rows
 from db.connections import Database
 from db.job_rows import PendingDelivery
 from dispatch.delivery import Delivery
-from executions.launcher import Launcher, words
 from jobs.status import Status
+from temporal.launcher import Launcher, words
 
 logger = logging.getLogger("nightjar.outbox")
 

@@ -11,10 +11,10 @@ from db import sweep_rows
 from db.connections import Database
 from db.job_rows import PendingDelivery
 from dispatch.delivery import Delivery
-from executions.ending import how_it_ended
-from executions.finding import find
-from executions.launcher import SILENT, Launcher
 from jobs.status import Status
+from temporal.endings import how_it_ended
+from temporal.executions import find
+from temporal.launcher import SILENT, Launcher
 from workflows.sweep import SweepReport
 
 logger = logging.getLogger("nightjar.recovery")

@@ -13,7 +13,7 @@ from temporalio.client import WorkflowFailureError
 
 from config import Settings
 from jobs.runs import JobRequest, JobResult
-from temporal_client import connect
+from temporal.connection import connect
 
 
 async def main(project_id: int, capture_set_id: int) -> None:

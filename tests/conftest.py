@@ -21,7 +21,7 @@ from db import schema
 from db.connections import Database, driver_address
 from embedded.stack import Stack, stack
 from jobs.search_attributes import TYPE_NAMES
-from temporal_client import connect
+from temporal.connection import connect
 from tests.field import Field, Person
 from tests.object_store import s3 as s3
 from worker import working

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx2
 
-from db import demo_rows
 from db.connections import Database
+from demo import rows as demo_rows
 from tests.field import Field, Person
 from tests.waiting import job_in
 

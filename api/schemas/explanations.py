@@ -8,12 +8,12 @@ from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
 
 from api.schemas.values import Time
-from jobs import explaining
-from jobs.explaining import Cause, Mender
+from diagnosis import explanation as diagnosed
+from diagnosis.explanation import Actor, Cause
 from jobs.status import Status
 
 _Cause = Annotated[str, WithJsonSchema({"type": "string", "enum": [str(cause) for cause in Cause]})]
-_Mender = Annotated[str, WithJsonSchema({"type": "string", "enum": [str(mender) for mender in Mender]})]
+_Actor = Annotated[str, WithJsonSchema({"type": "string", "enum": [str(actor) for actor in Actor]})]
 
 
 class Evidence(TypedDict):
@@ -31,11 +31,11 @@ class Explanation(TypedDict):
     cause: _Cause
     summary: str
     since: Time | None
-    mended_by: _Mender
+    action_by: _Actor
     evidence: list[Evidence]
 
 
-def explanation(job_id: int, status: Status, said: explaining.Explanation, zone: str) -> Explanation:
+def explanation(job_id: int, status: Status, said: diagnosed.Explanation, zone: str) -> Explanation:
     """What is said of a job, its times as wall clock of that zone."""
     here = ZoneInfo(zone)
     return {
@@ -44,7 +44,7 @@ def explanation(job_id: int, status: Status, said: explaining.Explanation, zone:
         "cause": said.cause,
         "summary": said.summary,
         "since": None if said.since is None else _local(said.since, here),
-        "mended_by": said.mended_by,
+        "action_by": said.action_by,
         "evidence": [{"what": each.what, "value": _value(each.value, here)} for each in said.evidence],
     }
 

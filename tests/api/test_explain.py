@@ -21,8 +21,8 @@ from activities.reporting import StageReporter, reporting
 from activities.resources import Resources
 from config import Settings
 from db.connections import Database
+from diagnosis.explanation import Cause
 from jobs.errors import ServiceUnavailable
-from jobs.explaining import Cause
 from jobs.runs import ClaimedRun, JobRequest
 from tests.conftest import serving
 from tests.field import Field, Person
@@ -114,7 +114,7 @@ async def test_a_job_that_nobody_started(client: httpx2.AsyncClient, field: Fiel
         "cause": "not_started",
         "summary": "Not started yet: nobody has asked for it to run",
         "since": job["created_at"],
-        "mended_by": "owner",
+        "action_by": "owner",
         "evidence": [],
     }
 
@@ -126,7 +126,7 @@ async def test_no_worker_runs(client: httpx2.AsyncClient, field: Field, settings
 
     queue = f"{settings.task_queue}-jobs"
     assert said["summary"] == f"No worker is running: ask an operator to start one (queue {queue})"
-    assert (said["status"], said["mended_by"]) == ("PENDING", "operator")
+    assert (said["status"], said["action_by"]) == ("PENDING", "operator")
     assert evidence(said)["workers that asked for work in the last minute"] == "none"
     async with working(settings):
         await job_in(client, job["id"], "SUCCESS")
@@ -161,7 +161,7 @@ async def test_waiting_behind_others(
             for number, job in enumerate(others, start=1):
                 said = await explained_as(client, job["id"], Cause.WAITING_BEHIND_OTHERS)
                 assert said["summary"] == f"Waiting behind {number} job{'s' if number > 1 else ''}"
-                assert said["mended_by"] == "nobody"
+                assert said["action_by"] == "nobody"
                 assert evidence(said)["jobs asked for earlier, not over yet"] == number
         for job in (first, *others):
             await job_in(client, job["id"], "SUCCESS")
@@ -181,7 +181,7 @@ async def test_a_job_behind_others_whose_worker_was_killed_waits_for_nobody(
 
         said = await explained_as(client, behind["id"], Cause.NO_WORKER)
 
-    assert said["mended_by"] == "operator"
+    assert said["action_by"] == "operator"
 
 
 async def test_a_delay(client: httpx2.AsyncClient, field: Field, worker: None) -> None:
@@ -215,11 +215,11 @@ async def test_temporal_is_away(settings: Settings, field: Field, admin: Person)
             waiting = await make_job(client, project_id, set_id)
 
             said = await explained(client, waiting["id"])
-            assert (said["cause"], said["mended_by"]) == ("waiting_for_temporal", "operator")
+            assert (said["cause"], said["action_by"]) == ("waiting_for_temporal", "operator")
             assert said["summary"].startswith("Waiting for Temporal, which cannot be reached")
             assert evidence(said)["Temporal"]
             said = await explained(client, running["id"])
-            assert (said["cause"], said["mended_by"]) == ("temporal_unreachable", "operator")
+            assert (said["cause"], said["action_by"]) == ("temporal_unreachable", "operator")
 
             await way.open()
             await job_in(client, waiting["id"], "SUCCESS")
@@ -282,7 +282,7 @@ async def test_code_that_does_not_fit(
         said = await explained_as(client, job["id"], Cause.WORKFLOW_TASK_FAILING)
 
     assert said["summary"] == "The workers' code does not fit this job: ask an operator (no such stage)"
-    assert said["mended_by"] == "operator"
+    assert said["action_by"] == "operator"
     assert evidence(said)["attempt"] > 1
 
 
@@ -310,7 +310,7 @@ async def test_working(
         done.set()
         await job_in(client, job["id"], "SUCCESS")
 
-    assert (said["cause"], said["mended_by"]) == ("working", "nobody")
+    assert (said["cause"], said["action_by"]) == ("working", "nobody")
     assert said["summary"].startswith("Working: 25 % of Populate captures collection, about ")
     known = evidence(said)
     assert known["Captures added"] == 12
@@ -321,7 +321,7 @@ async def test_working(
 
 
 @pytest.mark.parametrize(
-    ("error", "cause", "mended_by", "summary"),
+    ("error", "cause", "action_by", "summary"),
     [
         (
             ApplicationError("connection refused\nSELECT moths", type="OperationalError"),
@@ -348,7 +348,7 @@ async def test_trying_again(
     database: Database,
     error: ApplicationError,
     cause: Cause,
-    mended_by: str,
+    action_by: str,
     summary: str,
 ) -> None:
     mended = False
@@ -365,7 +365,7 @@ async def test_trying_again(
 
     assert summary in said["summary"]
     assert "Trying again " in said["summary"]
-    assert said["mended_by"] == mended_by
+    assert said["action_by"] == action_by
     assert said["since"] is not None
     known = evidence(said)
     assert known["attempt"] > 1
@@ -390,8 +390,8 @@ async def test_a_worker_that_hangs_or_dies_in_the_middle(
 
     assert said["summary"].startswith(f"The worker {first.pid}@")
     assert "another one goes on with the job in about " in said["summary"]
-    assert said["mended_by"] == "nobody"
-    assert gone["mended_by"] == "operator"
+    assert said["action_by"] == "nobody"
+    assert gone["action_by"] == "operator"
 
 
 async def test_cancelling(
@@ -408,9 +408,9 @@ async def test_cancelling(
         await job_in(client, job["id"], "REVOKED")
         ended = await explained(client, job["id"])
 
-    assert (said["status"], said["cause"], said["mended_by"]) == ("CANCELING", "cancelling", "nobody")
+    assert (said["status"], said["cause"], said["action_by"]) == ("CANCELING", "cancelling", "nobody")
     assert said["summary"] == "Cancelling: it ends within a few seconds, and nothing more is written for it"
-    assert (ended["cause"], ended["mended_by"]) == ("ended", "owner")
+    assert (ended["cause"], ended["action_by"]) == ("ended", "owner")
     assert ended["summary"] == "Cancelled: run it again to start over"
 
 
@@ -422,7 +422,7 @@ async def test_paused(client: httpx2.AsyncClient, field: Field, worker: None) ->
     said = await explained(client, job["id"])
     await client.post(f"/jobs/{job['id']}/resume/")
 
-    assert (said["cause"], said["mended_by"], said["since"]) == ("paused", "owner", paused["paused_at"])
+    assert (said["cause"], said["action_by"], said["since"]) == ("paused", "owner", paused["paused_at"])
     assert said["summary"] == "Paused: nothing new is begun until it is resumed"
     await explained_as(client, job["id"], Cause.DELAYED)
     await client.post(f"/jobs/{job['id']}/cancel/")
@@ -438,7 +438,7 @@ async def test_a_job_that_failed(client: httpx2.AsyncClient, field: Field, worke
 
     said = await explained(client, job["id"])
 
-    assert (said["cause"], said["mended_by"], said["since"]) == ("ended", "owner", job["finished_at"])
+    assert (said["cause"], said["action_by"], said["since"]) == ("ended", "owner", job["finished_at"])
     assert (
         said["summary"] == f'Failed: Job #{job["id"]} "Populate" failed: size: must not be negative, got -1'
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from temporalio.client import Client as Temporal
 
 from db.connections import Database
-from temporal_client import connect
+from temporal.connection import connect
 from tests.chaos import facts as facts_of
 from tests.chaos import report, stack
 from tests.chaos.audit import Audit, Finding, Flaw

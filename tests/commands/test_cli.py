@@ -76,7 +76,7 @@ async def test_a_job_is_explained(
     assert lines[0].rstrip() == f"Job {job}  PENDING  {words}"
     told = [re.split(r"  +", line.strip()) for line in lines[1:4]]
     assert [told[0], told[1][0], told[2]] == [["cause", "no_worker"], "since", ["mended by", "an operator"]]
-    assert (said["cause"], said["summary"], said["mended_by"]) == ("no_worker", words, "operator")
+    assert (said["cause"], said["summary"], said["action_by"]) == ("no_worker", words, "operator")
 
 
 async def test_a_database_that_is_away_is_said_to_be_so(

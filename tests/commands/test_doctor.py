@@ -6,7 +6,7 @@ from temporalio.client import Client
 
 from commands.doctor import Finding, examine
 from config import Settings
-from executions import schedule
+from temporal import schedules
 from worker import working
 
 
@@ -27,7 +27,7 @@ async def test_a_missing_schedule_is_made_and_a_paused_one_is_named(
     assert missing.mends is not None
 
     await missing.mends()
-    handle = temporal.get_schedule_handle(schedule.schedule_id(settings.task_queue))
+    handle = temporal.get_schedule_handle(schedules.schedule_id(settings.task_queue))
     try:
         assert (await sweep_of(wanted)).fine
         await handle.pause()

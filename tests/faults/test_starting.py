@@ -15,7 +15,7 @@ from embedded.child import Child
 from embedded.ports import free_port
 from embedded.temporal import EmbeddedTemporal
 from jobs.search_attributes import TYPE_NAMES
-from temporal_client import connect_once_reachable
+from temporal.connection import connect_once_reachable
 from tests.conftest import serving
 from tests.faults.scenes import (
     client_at,

@@ -109,7 +109,7 @@ async def test_why_a_sync_does_not_move_is_that_its_store_is_down(
 
     found = await until(down, "the cause")
 
-    assert found["mended_by"] == "service"
+    assert found["action_by"] == "service"
     assert "Storage source #" in found["summary"]
     assert "The fake store says SlowDown." in found["summary"]
     fake._faults.clear()

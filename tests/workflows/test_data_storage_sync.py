@@ -533,7 +533,7 @@ async def test_of_two_syncs_of_a_station_the_second_waits_and_says_for_whom(
     jobs = [await job_in(client, job_id) for job_id in (first, second)]
 
     assert counts(waiting)["waiting_for_job"] == first
-    assert (said["cause"], said["mended_by"]) == ("waiting_for_turn", "nobody")
+    assert (said["cause"], said["action_by"]) == ("waiting_for_turn", "nobody")
     assert said["summary"] == f"Waiting for job {first}, which works on deployment #{station_id} Station 1"
     assert [job["status"] for job in jobs] == ["SUCCESS", "SUCCESS"]
     assert [counts(job)["added"] for job in jobs] == [2, 0]

@@ -21,7 +21,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, W
 from temporalio.worker import Replayer
 
 from config import Settings
-from temporal_client import connect
+from temporal.connection import connect
 from tests.field import Field
 from tests.stores import folder_in
 from tests.waiting import job_in, make_job, until

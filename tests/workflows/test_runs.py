@@ -13,11 +13,11 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from config import Settings
 from db import job_rows, stage_rows
 from db.connections import Database, one, value
-from executions.launcher import Launcher
 from jobs.errors import RunEnded
 from jobs.runs import JobRequest
 from jobs.stages import StageSnapshot
 from jobs.status import Status
+from temporal.launcher import Launcher
 from tests.field import Field
 from tests.processes import worker_process
 from tests.waiting import job_in, make_job, until

@@ -12,7 +12,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from config import Settings
-from executions import schedule
+from temporal import schedules
 from tests.field import Field
 from tests.waiting import job_in, make_job, until
 from tests.workflows.test_runs import POPULATE, closed, lines, stage, under_way, workflow_status
@@ -247,7 +247,7 @@ async def test_a_cancelled_run_that_nobody_closes_is_closed(
 async def swept_settings(settings: Settings, temporal: Client) -> AsyncIterator[Settings]:
     """Settings with a Schedule, which is removed at the end."""
     yield settings.model_copy(update={"sweep_every": 1.0})
-    await temporal.get_schedule_handle(schedule.schedule_id(settings.task_queue)).delete()
+    await temporal.get_schedule_handle(schedules.schedule_id(settings.task_queue)).delete()
 
 
 async def test_the_schedule_is_made_by_the_first_worker_and_kept_by_the_next(
@@ -257,9 +257,9 @@ async def test_the_schedule_is_made_by_the_first_worker_and_kept_by_the_next(
         project_id, set_id = await field.small_set()
         job = await make_job(client, project_id, set_id, delay=300)
         await under_way(client, job["id"], "delay")
-        handle = temporal.get_schedule_handle(schedule.schedule_id(swept_settings.task_queue))
+        handle = temporal.get_schedule_handle(schedules.schedule_id(swept_settings.task_queue))
         await asyncio.gather(
-            *(schedule.ensure(temporal, swept_settings.task_queue, timedelta(seconds=2)) for _ in range(3))
+            *(schedules.ensure(temporal, swept_settings.task_queue, timedelta(seconds=2)) for _ in range(3))
         )
         spec = (await handle.describe()).schedule.spec
         assert [each.every for each in spec.intervals] == [timedelta(seconds=2)]

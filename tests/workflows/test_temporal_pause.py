@@ -15,9 +15,9 @@ from temporalio.client import Client
 
 from config import Settings
 from embedded.temporal import EmbeddedTemporal
-from executions.finding import describe
 from jobs.search_attributes import TYPE_NAMES
-from temporal_client import connect
+from temporal.connection import connect
+from temporal.executions import describe
 from tests.conftest import serving
 from tests.field import Field, Person
 from tests.waiting import job_in, until
@@ -91,7 +91,7 @@ async def test_a_paused_workflow_is_explained_and_its_run_stays_open(
         job = (await client.get(f"/jobs/{job_id}/")).json()
 
     assert explained.status_code == 200
-    assert (explained.json()["cause"], explained.json()["mended_by"]) == ("paused", "operator")
+    assert (explained.json()["cause"], explained.json()["action_by"]) == ("paused", "operator")
     assert (swept.looked_at, swept.ended, swept.failed) == (1, 0, 0)
     assert job["status"] == "STARTED"
 

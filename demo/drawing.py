@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
-from commands.moths import SPECIES, Species, painted
+from demo.moths import SPECIES, Species, painted
 
 SEED = 1146
 WIDTH, HEIGHT = 1024, 768

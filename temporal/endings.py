@@ -6,8 +6,8 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.client import Client
 
-from executions.finding import PATIENCE, Described
 from jobs.status import Status
+from temporal.executions import PATIENCE, Described
 
 
 async def how_it_ended(temporal: Client, ended: Described) -> tuple[Status, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from commands import drawing
+from demo import drawing
 from monitoring.file_names import taken_at
 from storage.places import is_picture
 from tests.processes import ROOT
@@ -40,7 +40,7 @@ def content(folder: Path) -> dict[str, str]:
 
 async def drawing_process(folder: Path, before: str = "") -> asyncio.subprocess.Process:
     """Draws all of them, after having done something else."""
-    program = f"{before}\nfrom pathlib import Path\nfrom commands import drawing\n"
+    program = f"{before}\nfrom pathlib import Path\nfrom demo import drawing\n"
     program += f"drawing.draw(Path({str(folder)!r}), {STATIONS!r})"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return await asyncio.create_subprocess_exec(

@@ -6,24 +6,21 @@ from typing import Any
 
 import pytest
 
-from jobs.errors import StationBusy
-from jobs.explaining import (
+from diagnosis.explanation import Actor, Cause, Explanation
+from diagnosis.facts import (
     ActivityFacts,
-    Cause,
-    Explanation,
     Facts,
     JobFacts,
-    Mender,
     Poller,
     QueueFacts,
     StageFacts,
     TemporalFacts,
     WorkflowFacts,
     WorkflowTaskFacts,
-    explain,
-    how_long,
-    plain,
 )
+from diagnosis.rules import explain
+from diagnosis.wording import how_long, plain
+from jobs.errors import StationBusy
 from jobs.status import Status
 
 NOW = datetime(2026, 7, 1, 22, 0, tzinfo=UTC)
@@ -81,166 +78,166 @@ def task(waits: float, **more: Any) -> WorkflowTaskFacts:
     return WorkflowTaskFacts(started=False, scheduled_at=ago(waits), **more)
 
 
-TABLE: dict[str, tuple[Explanation, Cause, str, Mender, datetime | None]] = {
+TABLE: dict[str, tuple[Explanation, Cause, str, Actor, datetime | None]] = {
     "created": (
         said(replace(PENDING, status=Status.CREATED)),
         Cause.NOT_STARTED,
         "Not started yet: nobody has asked for it to run",
-        Mender.OWNER,
+        Actor.OWNER,
         ago(3600),
     ),
     "done": (
         said(replace(STARTED, status=Status.SUCCESS, finished_at=ago(4))),
         Cause.ENDED,
         "Done",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(4),
     ),
     "failed": (
         said(replace(STARTED, status=Status.FAILURE, finished_at=ago(4), last_error="no set\nat line 3")),
         Cause.ENDED,
         "Failed: no set",
-        Mender.OWNER,
+        Actor.OWNER,
         ago(4),
     ),
     "revoked": (
         said(replace(STARTED, status=Status.REVOKED, finished_at=ago(4))),
         Cause.ENDED,
         "Cancelled: run it again to start over",
-        Mender.OWNER,
+        Actor.OWNER,
         ago(4),
     ),
     "cancelling, even while Temporal is away": (
         said(replace(STARTED, status=Status.CANCELING, asked_at=ago(1)), unreachable="down", known=False),
         Cause.CANCELLING,
         "Cancelling: it ends within a few seconds, and nothing more is written for it",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(1),
     ),
     "cancelling by Temporal's tools": (
         said(STARTED, cancel_requested=True, activity=ALIVE),
         Cause.CANCELLING,
         "Cancelling: it ends within a few seconds, and nothing more is written for it",
-        Mender.NOBODY,
+        Actor.NOBODY,
         None,
     ),
     "paused, and nobody works": (
         said(replace(STARTED, paused_at=ago(9))),
         Cause.PAUSED,
         "Paused: nothing new is begun until it is resumed",
-        Mender.OWNER,
+        Actor.OWNER,
         ago(9),
     ),
     "paused, and a worker finishes something": (
         said(replace(STARTED, paused_at=ago(9)), activity=ALIVE),
         Cause.PAUSED,
         "Paused: what is under way is being finished",
-        Mender.OWNER,
+        Actor.OWNER,
         ago(9),
     ),
     "paused by Temporal's tools": (
         said(STARTED, activity=replace(QUEUED, paused=True)),
         Cause.PAUSED,
         "Paused with Temporal's own tools: an operator must let it go on",
-        Mender.OPERATOR,
+        Actor.OPERATOR,
         None,
     ),
     "pending while Temporal is away": (
         said(PENDING, unreachable="tcp connect error", known=False),
         Cause.WAITING_FOR_TEMPORAL,
         "Waiting for Temporal, which cannot be reached: the job starts by itself when it is back",
-        Mender.OPERATOR,
+        Actor.OPERATOR,
         ago(60),
     ),
     "started while Temporal is away": (
         said(STARTED, unreachable="tcp connect error", known=False),
         Cause.TEMPORAL_UNREACHABLE,
         "Temporal cannot be reached: the job goes on when it is back",
-        Mender.OPERATOR,
+        Actor.OPERATOR,
         None,
     ),
     "asked for a moment ago": (
         said(replace(PENDING, asked_at=ago(1)), known=False),
         Cause.WAITING_FOR_TEMPORAL,
         "Being started",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(1),
     ),
     "never taken by Temporal": (
         said(PENDING, known=False),
         Cause.WAITING_FOR_TEMPORAL,
         "Temporal has not taken the start for 60 s: ask an operator to run nightjar doctor",
-        Mender.OPERATOR,
+        Actor.OPERATOR,
         ago(60),
     ),
     "terminated": (
         said(STARTED, status="TERMINATED", closed_at=ago(7)),
         Cause.EXECUTION_GONE,
         "Its workflow ended (terminated) without a word: the job is closed within about 30 s",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(7),
     ),
     "forgotten by Temporal": (
         said(STARTED, known=False),
         Cause.EXECUTION_GONE,
         "Its workflow is not there any more: the job is closed within about 30 s",
-        Mender.NOBODY,
+        Actor.NOBODY,
         None,
     ),
     "code that does not fit": (
         said(STARTED, task=task(1, attempt=4, failure="Nondeterminism error: x\ny")),
         Cause.WORKFLOW_TASK_FAILING,
         "The workers' code does not fit this job: ask an operator (Nondeterminism error: x)",
-        Mender.OPERATOR,
+        Actor.OPERATOR,
         ago(1),
     ),
     "a step whose worker only fell silent": (
         said(STARTED, task=task(1, attempt=2)),
         Cause.STARTING,
         "Being handed to a worker",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(1),
     ),
     "nobody polls for workflows": (
         said(PENDING, workflows=NOBODY, task=task(1)),
         Cause.NO_WORKER,
         "No worker is running: ask an operator to start one (queue nightjar-jobs)",
-        Mender.OPERATOR,
+        Actor.OPERATOR,
         ago(1),
     ),
     "who polled did so long ago": (
         said(PENDING, workflows=replace(NOBODY, pollers=(poller(80),)), task=task(1)),
         Cause.NO_WORKER,
         "No worker is running: ask an operator to start one (queue nightjar-jobs)",
-        Mender.OPERATOR,
+        Actor.OPERATOR,
         ago(1),
     ),
     "who polled would have taken it": (
         said(PENDING, workflows=ATTENDED, task=task(10)),
         Cause.NO_WORKER,
         "No worker is running: ask an operator to start one (queue nightjar-jobs)",
-        Mender.OPERATOR,
+        Actor.OPERATOR,
         ago(10),
     ),
     "a later step may wait for the worker of the one before": (
         said(STARTED, task=task(8)),
         Cause.WAITING_BEHIND_OTHERS,
         "Waiting for a worker that is busy",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(8),
     ),
     "but not for ever": (
         said(STARTED, task=task(15)),
         Cause.NO_WORKER,
         "No worker is running: ask an operator to start one (queue nightjar-jobs)",
-        Mender.OPERATOR,
+        Actor.OPERATOR,
         ago(15),
     ),
     "nobody polls for activities": (
         said(replace(STARTED, asked_before=12, others_under_way=4), activities=NOBODY, activity=QUEUED),
         Cause.NO_WORKER,
         "No worker is running: ask an operator to start one (queue nightjar-jobs)",
-        Mender.OPERATOR,
+        Actor.OPERATOR,
         ago(20),
     ),
     "behind others": (
@@ -251,35 +248,35 @@ TABLE: dict[str, tuple[Explanation, Cause, str, Mender, datetime | None]] = {
         ),
         Cause.WAITING_BEHIND_OTHERS,
         "Waiting behind 12 jobs",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(20),
     ),
     "behind one other": (
         said(replace(STARTED, asked_before=1, others_under_way=1), activity=QUEUED),
         Cause.WAITING_BEHIND_OTHERS,
         "Waiting behind 1 job",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(20),
     ),
     "behind what was asked for later": (
         said(replace(STARTED, others_under_way=1), activity=QUEUED),
         Cause.WAITING_BEHIND_OTHERS,
         "Waiting for a worker that is busy",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(20),
     ),
     "nobody can be busy": (
         said(replace(STARTED, asked_before=3), activity=QUEUED),
         Cause.NO_WORKER,
         "No worker is running: ask an operator to start one (queue nightjar-jobs)",
-        Mender.OPERATOR,
+        Actor.OPERATOR,
         ago(20),
     ),
     "for its turn": (
         said(STARTED, activity=BUSY),
         Cause.WAITING_FOR_TURN,
         "Waiting for job 12, which works on deployment #4 Station 1",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(60),
     ),
     "just handed out": (
@@ -289,42 +286,42 @@ TABLE: dict[str, tuple[Explanation, Cause, str, Mender, datetime | None]] = {
         ),
         Cause.STARTING,
         "Being handed to a worker",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(0.1),
     ),
     "being claimed": (
         said(replace(PENDING, asked_at=ago(1)), task=WorkflowTaskFacts(started=True, scheduled_at=ago(1))),
         Cause.STARTING,
         "A worker is taking it up",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(1),
     ),
     "a claim that gets nowhere": (
         said(PENDING, task=WorkflowTaskFacts(started=True, scheduled_at=ago(50))),
         Cause.STARTING,
         "A worker took it up and has not got any further: it may not reach the database",
-        Mender.OPERATOR,
+        Actor.OPERATOR,
         ago(50),
     ),
     "delayed": (
         said(replace(STARTED, delay=120, stages=(DELAY,))),
         Cause.DELAYED,
         "Delayed: begins in 85 s, as it was asked to",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(60),
     ),
     "retrying": (
         said(STARTED, activity=FAILED),
         Cause.RETRYING,
         "Trying again in 8 s: connection refused (attempt 3)",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(1),
     ),
     "retrying for long": (
         said(STARTED, activity=replace(FAILED, attempt=9)),
         Cause.RETRYING,
         "Trying again in 8 s: connection refused (attempt 9)",
-        Mender.OPERATOR,
+        Actor.OPERATOR,
         ago(1),
     ),
     "an attempt that may fail like those before": (
@@ -334,7 +331,7 @@ TABLE: dict[str, tuple[Explanation, Cause, str, Mender, datetime | None]] = {
         ),
         Cause.RETRYING,
         "Trying again now: connection refused (attempt 3)",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(1),
     ),
     "somebody else's service": (
@@ -346,42 +343,42 @@ TABLE: dict[str, tuple[Explanation, Cause, str, Mender, datetime | None]] = {
         ),
         Cause.EXTERNAL_SERVICE_DOWN,
         "Moth finder does not answer: HTTP 502. Trying again in 8 s (attempt 3)",
-        Mender.SERVICE,
+        Actor.SERVICE,
         ago(1),
     ),
     "a worker that fell silent": (
         said(STARTED, activity=replace(ALIVE, heartbeat_at=ago(7))),
         Cause.HEARTBEAT_STALLED,
         "The worker 17@moth has not been heard of for 7 s: another one goes on with the job in about 3 s",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(7),
     ),
     "an attempt that has not beaten yet": (
         said(STARTED, activity=replace(ALIVE, started_at=ago(1), heartbeat_at=ago(30), attempt=2)),
         Cause.WORKING,
         "Working: 42 % of Populate, about 83 s left",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(60),
     ),
     "a new worker after one that fell silent": (
         said(STARTED, activity=replace(ALIVE, attempt=2, failure_type="Timeout", failure="it fell silent")),
         Cause.WORKING,
         "Working: 42 % of Populate, about 83 s left",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(60),
     ),
     "working": (
         said(STARTED, activity=ALIVE),
         Cause.WORKING,
         "Working: 42 % of Populate, about 83 s left",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(60),
     ),
     "working, at the very beginning": (
         said(replace(STARTED, stages=(replace(STAGE, progress=0.0),)), activity=ALIVE),
         Cause.WORKING,
         "Working: 0 % of Populate",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(60),
     ),
     "working at a second stage": (
@@ -393,14 +390,14 @@ TABLE: dict[str, tuple[Explanation, Cause, str, Mender, datetime | None]] = {
         ),
         Cause.WORKING,
         "Working: 42 % of Populate, about 29 s left",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(21),
     ),
     "between two stages": (
         said(STARTED),
         Cause.WORKING,
         "Working: between two stages",
-        Mender.NOBODY,
+        Actor.NOBODY,
         ago(60),
     ),
 }
@@ -408,11 +405,11 @@ TABLE: dict[str, tuple[Explanation, Cause, str, Mender, datetime | None]] = {
 
 @pytest.mark.parametrize("case", TABLE.values(), ids=TABLE.keys())
 def test_the_facts_have_their_explanation(
-    case: tuple[Explanation, Cause, str, Mender, datetime | None],
+    case: tuple[Explanation, Cause, str, Actor, datetime | None],
 ) -> None:
-    found, cause, summary, mended_by, since = case
+    found, cause, summary, action_by, since = case
 
-    assert (found.cause, found.summary, found.mended_by, found.since) == (cause, summary, mended_by, since)
+    assert (found.cause, found.summary, found.action_by, found.since) == (cause, summary, action_by, since)
 
 
 def test_every_cause_is_in_the_table() -> None:

@@ -8,11 +8,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from commands import drawing, up
-from commands.demo import BUCKET
+from commands import up
 from config import Settings
-from db import demo_rows
-from db.demo_rows import SHEET_STATIONS, Sheet
+from demo import drawing
+from demo import rows as demo_rows
+from demo.rows import SHEET_STATIONS, Sheet
+from demo.show import BUCKET
 from monitoring.file_names import taken_at
 from storage.sources import Source
 from tests.commands.test_cli import nightjar

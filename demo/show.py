@@ -11,12 +11,14 @@ import httpx2
 from rich.console import Console
 
 from api.tokens import new_token
-from commands import display, drawing, up
+from commands import display, up
 from commands.connection import Refused, Server
 from config import Settings
-from db import demo_rows, user_rows
+from db import user_rows
 from db.connections import Database
-from db.demo_rows import Sheet
+from demo import drawing
+from demo import rows as demo_rows
+from demo.rows import Sheet
 from storage.folders import Folders
 from storage.sources import Source, StorageError
 

@@ -13,9 +13,9 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from db.job_rows import RunStart, Workflow
-from executions.finding import PATIENCE, describe, find
 from jobs.runs import JobRequest
 from jobs.stages import JOBS_QUEUE
+from temporal.executions import PATIENCE, describe, find
 from workflows.board import starting_attributes
 from workflows.bookkeeping import LOOK
 

@@ -25,8 +25,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from db.job_rows import Workflow
-from executions.finding import PATIENCE, Described, find
-from jobs.explaining import (
+from diagnosis.facts import (
     SILENT,
     ActivityFacts,
     Poller,
@@ -36,6 +35,7 @@ from jobs.explaining import (
     WorkflowTaskFacts,
 )
 from jobs.stages import JOBS_QUEUE, Stage
+from temporal.executions import PATIENCE, Described, find
 
 WORKFLOWS = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
 ACTIVITIES = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
