@@ -91,7 +91,7 @@ async def working(settings: Settings, client: Client | None = None) -> AsyncIter
         resources = Resources(database, stores=stores)
         workers = build_workers(settings, client, resources)
         notifications = Notifications(settings.database_url, OF_A_WORKER)
-        news = asyncio.create_task(resources.news.follow(notifications))
+        news = asyncio.create_task(resources.signals.follow(notifications))
         try:
             async with AsyncExitStack() as running:
                 for worker in workers:

@@ -76,7 +76,7 @@ class DataStorageSync:
                 return
             if run.deployment_id is None:
                 raise MissingStation("data storage sync")
-            async with self.resources.database.single_statements() as db:
+            async with self.resources.database.autocommit() as db:
                 station = await syncing_rows.place(db, run.deployment_id)
             if station is None:
                 raise StationNotFound(run.deployment_id)

@@ -35,7 +35,7 @@ class MeasureCaptures:
         async with reporting(self.resources, MEASURE, run) as report:
             if report.finished or run.deployment_id is None:
                 return
-            async with self.resources.database.single_statements() as db:
+            async with self.resources.database.autocommit() as db:
                 known = await measuring_rows.known(db, run.deployment_id)
                 source = source_of(await syncing_rows.place(db, run.deployment_id))
             for begin in range(0, len(known), AT_ONCE):
@@ -51,7 +51,7 @@ class MeasureCaptures:
         in_a_row = 0
         while in_a_row < GIVEN_UP_AFTER:
             after: int = (report.cursor or {}).get("after", 0)
-            async with self.resources.database.single_statements() as db:
+            async with self.resources.database.autocommit() as db:
                 sessions = await measuring_rows.unknown(db, station_id, after, AT_ONCE)
             if not sessions:
                 return

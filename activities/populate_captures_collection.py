@@ -28,7 +28,7 @@ class PopulateCapturesCollection:
                 raise MissingInput("source image collection", "source_image_collection_id")
             report.progress(0.1)
             report.set("Captures added", 0)
-            async with self.resources.database.single_statements() as db:
+            async with self.resources.database.autocommit() as db:
                 chosen_set = await capture_set_rows.get(db, run.source_image_collection_id)
             report.log(f"Populating source image collection {chosen_set}")
             try:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from activities import (
-    bookkeeping,
     data_storage_sync,
     measure_captures,
     populate_captures_collection,
     regroup_events,
+    run_records,
     sweep,
 )
 from activities.resources import Resources
@@ -17,7 +17,7 @@ from activities.resources import Resources
 def activities(resources: Resources) -> list[Callable[..., Any]]:
     """All activities, bound to what they work with."""
     return [
-        *bookkeeping.activities(resources),
+        *run_records.activities(resources),
         *sweep.activities(resources),
         *data_storage_sync.activities(resources),
         *measure_captures.activities(resources),

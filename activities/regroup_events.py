@@ -28,7 +28,7 @@ class RegroupEvents:
                 return
             if run.deployment_id is None:
                 raise MissingStation("regroup events")
-            async with self.resources.database.single_statements() as db:
+            async with self.resources.database.autocommit() as db:
                 station = await station_rows.get(db, run.deployment_id)
             report.log(f"Regrouping captures for deployment {station}")
             await group(self.resources, report, station, "after regrouping")
@@ -39,7 +39,7 @@ class RegroupEvents:
             if report.finished:
                 return
             # a sync has a station, or it has failed before
-            async with self.resources.database.single_statements() as db:
+            async with self.resources.database.autocommit() as db:
                 station = await station_rows.get(db, run.deployment_id or 0)
             report.log(f"Regrouping captures into sessions for deployment {station}")
             await group(self.resources, report, station, "after sync regroup")
@@ -53,7 +53,7 @@ async def group(resources: Resources, report: StageReporter, station: Station, a
             f" grouping by the default of {grouping.DEFAULT_GAP.total_seconds():.0f} s",
             "WARNING",
         )
-    async with resources.database.single_statements() as db:
+    async with resources.database.autocommit() as db:
         if not await grouping_rows.is_free(db, station.id):
             report.log(f"Another job is grouping deployment {station}; waiting until it is done", "WARNING")
     async with report.effect(last=True) as db:

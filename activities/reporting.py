@@ -154,7 +154,7 @@ class StageReporter:
 
     async def look(self) -> None:
         """Learn whether the run is paused; raises RunEnded or AttemptSuperseded if this attempt may work no more."""
-        async with self.database.single_statements() as db:
+        async with self.database.autocommit() as db:
             self.paused = await stage_rows.standing(db, self.job_id, self.run, self.stage.key, self.attempt)
 
     async def write(self) -> None:
@@ -238,7 +238,7 @@ async def reporting(
     The body goes on where the row's cursor says. Errors leave as what Temporal must know of them: whether
     trying again can help.
     """
-    with for_temporal(), resources.news.on(payload.job_id) as news:
+    with for_temporal(), resources.signals.subscribe(payload.job_id) as news:
         report = await _started(resources, stage, payload)
         keeping = asyncio.create_task(_keep(report, news, body=current_task()))
         try:
@@ -291,7 +291,7 @@ async def _started(resources: Resources, stage: Stage[Any, Any], payload: RunPay
     info = activity.info()
     # a lot of its own: Temporal gives the numbers of attempts out anew after a reset of the activity
     attempt = f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}/{secrets.token_hex(8)}"
-    async with resources.database.single_statements() as db:
+    async with resources.database.autocommit() as db:
         begun = await stage_rows.begin(db, payload.job_id, payload.run, stage.key, attempt)
     report = StageReporter(resources, payload, begun, attempt)
     if report.finished:
@@ -362,7 +362,7 @@ async def _write_and_tell(report: StageReporter, news: asyncio.Event) -> None:
         passed = time.monotonic() - began
         if passed >= next_telling:
             next_telling = min(passed * 2, passed + LONGEST_BETWEEN_TELLINGS)
-            await _tell_workflow(report)
+            await _signal_progress(report)
 
 
 async def _heard(news: asyncio.Event) -> bool:
@@ -376,7 +376,7 @@ async def _heard(news: asyncio.Event) -> bool:
     return True
 
 
-async def _tell_workflow(report: StageReporter) -> None:
+async def _signal_progress(report: StageReporter) -> None:
     info = activity.info()
     handle = activity.client().get_workflow_handle(info.workflow_id or "", run_id=info.workflow_run_id)
     try:

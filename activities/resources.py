@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from activities.news import News
+from activities.job_signals import JobSignals
 from db.connections import Database
 from storage.stores import Stores
 
@@ -12,7 +12,7 @@ class Resources:
     """Given to every class of activities."""
 
     database: Database
-    news: News = field(default_factory=News)
+    signals: JobSignals = field(default_factory=JobSignals)
     """Who wants to know at once what happens to a job."""
     stores: Stores = field(default_factory=Stores)
     """Where captures lie."""

@@ -14,7 +14,6 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api import docs, openapi
 from api.conventions import Addresses, BodyLimit, Conditional, Conventions, Gzip, GzipTags, RequestIds
-from api.describing import Descriptions
 from api.errors import (
     ApiError,
     answer_api_error,
@@ -26,6 +25,7 @@ from api.errors import (
 )
 from api.files import Signer
 from api.links import PREFIX
+from api.options import Descriptions
 from api.platform import Platform
 from api.routes import (
     authentication,
@@ -43,7 +43,7 @@ from api.routes import (
 )
 from config import Settings
 from db.connections import Database
-from db.watching import Watch
+from db.liveness import Watch
 from dispatch.job_service import JobService
 from dispatch.outbox_relay import OutboxRelay
 from jobs.errors import JobError

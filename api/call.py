@@ -20,7 +20,7 @@ from api.errors import InFlight, Invalid, KeyReused, PreconditionFailed
 from api.links import Links
 from api.permissions import require_somebody
 from api.platform import Platform
-from api.responses import entity_tag, json_response, packed_tag
+from api.responses import entity_tag, gzip_etag, json_response
 from api.view import View
 from db import idempotency_rows
 from db.connections import Connection
@@ -105,7 +105,7 @@ class Call:
         if given is None or given.strip() == "*":
             return
         tag = entity_tag(json_response(representation).body)
-        if not {tag, packed_tag(tag)} & {each.strip() for each in given.split(",")}:
+        if not {tag, gzip_etag(tag)} & {each.strip() for each in given.split(",")}:
             raise PreconditionFailed
 
     @property
@@ -168,7 +168,7 @@ async def call_of(request: Request) -> Call:
     platform: Platform = request.app.state.platform
     user = None
     if "authorization" in request.headers:
-        async with platform.database.single_statements() as db:
+        async with platform.database.autocommit() as db:
             user = await authenticate(db, request)
     return Call(request, platform, user, Links(request))
 

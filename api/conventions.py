@@ -17,12 +17,12 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import browsing
+from api import html_renderer
 from api.errors import ApiError, NotAcceptable, NotAllowed, NotFound, TooLarge, answer_unavailable
 from api.links import FILES, PREFIX
 from api.request_ids import HEADER as REQUEST_ID
 from api.request_ids import begin_request
-from api.responses import entity_tag, json_response, packed_tag
+from api.responses import entity_tag, gzip_etag, json_response
 
 _ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 VARY = (b"vary", b"Accept, Accept-Language, origin, Accept-Encoding")
@@ -160,7 +160,7 @@ class Conventions:
         if html:
             # the page is made of the body as it is
             plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
-            scope, send = {**scope, "headers": plain}, browsing.as_page(scope, headers, send)
+            scope, send = {**scope, "headers": plain}, html_renderer.as_page(scope, headers, send)
         await self.app(scope, receive, send)
 
 
@@ -225,7 +225,7 @@ def _tagged(started: Message, body: Message, known: str | None) -> Message:
     headers = [*started["headers"], (b"etag", tag.encode())]
     have = [each.strip().removeprefix("W/") for each in (known or "").split(",")]
     # the validator of the very body that the caller has: the plain one, or the packed one
-    same = next((each for each in have if each in (tag, packed_tag(tag))), tag if "*" in have else None)
+    same = next((each for each in have if each in (tag, gzip_etag(tag))), tag if "*" in have else None)
     if same is None:
         return {**started, "headers": headers}
     unfit = (b"content-length", b"content-type", b"etag")
@@ -255,7 +255,7 @@ class GzipTags:
                 headers = message["headers"]
                 if (b"content-encoding", b"gzip") in headers:
                     message["headers"] = [
-                        (name, packed_tag(value.decode()).encode() if name == b"etag" else value)
+                        (name, gzip_etag(value.decode()).encode() if name == b"etag" else value)
                         for name, value in headers
                     ]
             await send(message)

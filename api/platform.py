@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from api.counting import Counts
+from api.count_cache import CountCache
 from api.files import Signer
 from db import project_rows
 from db.connections import Database
@@ -21,14 +21,14 @@ class Platform:
     stores: Stores = field(default_factory=Stores)
     signer: Signer | None = None
     instance: str | None = None
-    counts: Counts = field(default_factory=Counts)
+    counts: CountCache = field(default_factory=CountCache)
     _projects: set[int] = field(default_factory=set)
 
     async def existing_project(self, project_id: int | None) -> int | None:
         """The same id if there is, or was, such a project: one query for each project that there is."""
         if project_id is None or project_id in self._projects:
             return project_id
-        async with self.database.single_statements() as db:
+        async with self.database.autocommit() as db:
             if not await project_rows.exists(db, project_id):
                 return None
         self._projects.add(project_id)

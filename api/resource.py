@@ -192,11 +192,11 @@ class Resource:
         viewer = call.viewer
 
         async def count() -> int:
-            async with call.platform.database.single_statements() as db:
+            async with call.platform.database.autocommit() as db:
                 return await listing.count(db, viewer, wanted)
 
         async def page() -> list[Row]:
-            async with call.platform.database.single_statements() as db:
+            async with call.platform.database.autocommit() as db:
                 return await listing.page(db, viewer, wanted, limit=limit, offset=offset)
 
         # side by side: counting a hundred thousand rows takes longer than reading twenty
@@ -219,7 +219,7 @@ class Resource:
             await self._check_project(call, project_id)
         conditions = filters.read(call.request, self.filters)
         if conditions:
-            async with call.platform.database.single_statements() as db:
+            async with call.platform.database.autocommit() as db:
                 await filters.check_rows(db, self.filters, conditions)
         order: tuple[str, ...] = ()
         if in_list:
@@ -232,7 +232,7 @@ class Resource:
         if project_id is None and not queries.last(call.request, "project_id"):
             raise Invalid({"project_id": [fields.REQUIRED]})
         named = [("project_id", "projects", project_id or 0)]
-        async with call.platform.database.single_statements() as db:
+        async with call.platform.database.autocommit() as db:
             if await writing.missing(db, named, None, viewer=call.viewer):
                 raise NotFound
 
@@ -299,7 +299,7 @@ class Resource:
     async def get(self, item_id: str, call: CallDep) -> Response:
         """One of them."""
         wanted = await self.wanted(call)
-        async with call.platform.database.single_statements() as db:
+        async with call.platform.database.autocommit() as db:
             row = await self.find(db, call, item_id, wanted)
         return json_response(self.detail(row, call.view))
 
@@ -338,7 +338,7 @@ class Resource:
     async def _look_ahead(self, call: Call, item_id: str, wanted: Wanted, *, partial: bool) -> None:
         """Prepare for a change by who may make it; raises ApiError if there will be none."""
         body = await call.body()
-        async with call.platform.database.single_statements() as db:
+        async with call.platform.database.autocommit() as db:
             row = await self.find(db, call, item_id, wanted)
         permissions.require(call.user, f"update_{self.noun}", self.project_of(row))
         values = await fields.parse_apart(self.fields, body.values, partial=partial, form=body.form)

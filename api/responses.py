@@ -21,7 +21,7 @@ def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | Non
     )
 
 
-def packed_tag(tag: str) -> str:
+def gzip_etag(tag: str) -> str:
     """The validator of the same body as gzip: another body, which needs another one."""
     return f'{tag[:-1]}-gzip"'
 

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
-from db.watching import SERVER_OPTIONS, SYSTEM_LIMITS, Watch, WatchedConnection
+from db.liveness import SERVER_OPTIONS, SYSTEM_LIMITS, Watch, WatchedConnection
 
 Row = dict[str, Any]
 Connection = WatchedConnection
@@ -101,7 +101,7 @@ class Database:
             await self._pool.putconn(connection)
 
     @asynccontextmanager
-    async def single_statements(self) -> AsyncIterator[Connection]:
+    async def autocommit(self) -> AsyncIterator[Connection]:
         """A connection for single statements, each of which is its own transaction."""
         connection = await self._take()
         try:

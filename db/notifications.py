@@ -9,7 +9,7 @@ from psycopg import AsyncConnection, Error, sql
 from psycopg.conninfo import make_conninfo
 
 from db.connections import driver_address
-from db.watching import SERVER_OPTIONS, SYSTEM_LIMITS
+from db.liveness import SERVER_OPTIONS, SYSTEM_LIMITS
 
 logger = logging.getLogger("nightjar.notifications")
 

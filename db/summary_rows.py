@@ -1,4 +1,4 @@
-"""Counts for the menu of the page, from what is kept on stations: cheap however many captures there are.
+"""CountCache for the menu of the page, from what is kept on stations: cheap however many captures there are.
 
 What has no station any more, since that was deleted, is not counted.
 """

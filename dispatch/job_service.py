@@ -148,7 +148,7 @@ class JobService:
 
         Asks Temporal too, for at most a second or so; that it does not answer is an explanation of its own.
         """
-        async with self.database.single_statements() as db:
+        async with self.database.autocommit() as db:
             known = await explaining_rows.read(db, job_id)
         temporal = TemporalFacts()
         if known is not None and known.facts.status.is_active:
@@ -158,7 +158,7 @@ class JobService:
                 self.launcher.temporal, self.launcher.task_queue, known.workflow, stages
             )
             # the row after Temporal: what has closed its row first, and ended then, is not taken for lost
-            async with self.database.single_statements() as db:
+            async with self.database.autocommit() as db:
                 known = await explaining_rows.read(db, job_id)
         if known is None:
             return None
@@ -182,7 +182,7 @@ class JobService:
 
     def _telling(self, job_id: int, workflow: Workflow, asked_at: datetime | None) -> AfterCommit:
         async def tell() -> None:
-            if await self.launcher.look(workflow):
+            if await self.launcher.state_changed(workflow):
                 async with self.database.transaction() as db:
                     await job_rows.mark_pause_told(db, job_id, asked_at)
 

@@ -69,7 +69,7 @@ class OutboxRelay:
 
     async def poll_once(self) -> None:
         """Deliver what waits; one cheap query if nothing does."""
-        async with self.database.single_statements() as db:
+        async with self.database.autocommit() as db:
             pending = await job_rows.waiting(
                 db, start_after=START_AFTER, stop_after=STOP_AFTER, most=MAX_PER_POLL
             )
@@ -99,6 +99,6 @@ class OutboxRelay:
             await self.delivery.revoke(launch, "Cancelled; no worker closed the run")
         elif pending.status is Status.PENDING:
             await self.delivery.start(launch)
-        elif await self.delivery.launcher.look(launch.workflow):
+        elif await self.delivery.launcher.state_changed(launch.workflow):
             async with self.database.transaction() as db:
                 await job_rows.mark_pause_told(db, launch.job_id, pending.asked_at)

@@ -39,7 +39,7 @@ class Recovery:
 
         Raises what concerns all runs: that Temporal, or the database, is out of reach.
         """
-        async with self.database.single_statements() as db:
+        async with self.database.autocommit() as db:
             runs = await sweep_rows.under_way(db, after=after, most=MAX_RUNS)
         done = SweepReport(looked_at=len(runs))
         turns = asyncio.Semaphore(MAX_CONCURRENT)

@@ -68,7 +68,7 @@ class ClaimedRun(JobInputs):
 
 
 @dataclass
-class PauseWord:
+class PauseRequest:
     """That a run is to be paused, or to go on; with neither only the question whether it is paused."""
 
     job_id: int

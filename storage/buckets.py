@@ -12,7 +12,7 @@ import obstore
 from obstore.exceptions import BaseError, InvalidPathError
 from obstore.store import S3Store
 
-from storage import odd_keys
+from storage import s3_fallback
 from storage.egress import ADVICE, NOT_ALLOWED, Egress, Way
 from storage.places import folder
 from storage.sources import PAGE, Page, Source, StorageError, StoredObject
@@ -67,7 +67,7 @@ async def pages(
         except StorageError as error:
             if error.code != ODD_KEY:
                 raise
-            async for page in odd_keys.pages(source, prefix, last, way.proxy_url):
+            async for page in s3_fallback.pages(source, prefix, last, way.proxy_url):
                 way.went_well()
                 yield page
 
@@ -112,7 +112,7 @@ async def chunks(source: Source, key: str, egress: Egress | None = None) -> Asyn
         except StorageError as error:
             if error.code != ODD_KEY:
                 raise
-            async for chunk in odd_keys.chunks(source, key, way.proxy_url):
+            async for chunk in s3_fallback.chunks(source, key, way.proxy_url):
                 yield chunk
 
 
@@ -144,7 +144,7 @@ def _signed_url(source: Source, key: str, _day: int) -> str | None:
         return None
     except (BaseError, TypeError, ValueError):
         with suppress(StorageError):
-            return odd_keys.signed_url(source, key, SIGNED_FOR)
+            return s3_fallback.signed_url(source, key, SIGNED_FOR)
         return None
 
 

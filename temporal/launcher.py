@@ -16,8 +16,8 @@ from db.job_rows import RunStart, Workflow
 from jobs.runs import JobRequest
 from jobs.stages import JOBS_QUEUE
 from temporal.executions import PATIENCE, describe, find
-from workflows.board import starting_attributes
-from workflows.bookkeeping import LOOK
+from workflows.run_records import STATE_CHANGED
+from workflows.visibility import starting_attributes
 
 logger = logging.getLogger("nightjar.launcher")
 
@@ -129,9 +129,9 @@ class Launcher:
             workflow, lambda handle: handle.terminate(reason=reason, rpc_timeout=PATIENCE)
         )
 
-    async def look(self, workflow: Workflow) -> bool:
+    async def state_changed(self, workflow: Workflow) -> bool:
         """Have the workflow of a run look at its row: it was paused, or is so no more. False if it was not told."""
-        return await self._tell(workflow, lambda handle: handle.signal(LOOK, rpc_timeout=PATIENCE))
+        return await self._tell(workflow, lambda handle: handle.signal(STATE_CHANGED, rpc_timeout=PATIENCE))
 
     async def _end(self, workflow_id: str, execution: str, reason: str) -> None:
         handle = self.temporal.get_workflow_handle(workflow_id, run_id=execution)

@@ -7,8 +7,8 @@ from activities.resources import Resources
 from db.connections import Database
 from tests.workflows.test_replay import HISTORIES
 from workflows import sweep
-from workflows.bookkeeping import CHANGE_PAUSE, CLAIM, CLOSE, REPORT
 from workflows.registry import JOB_TYPES, WORKFLOWS
+from workflows.run_records import CHANGE_PAUSE, CLAIM, CLOSE, REPORT
 
 ACTIVITIES = {
     definition.name

@@ -11,11 +11,11 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 from jobs import delay
 from jobs.job_type import JobType
-from jobs.runs import ClaimedRun, Closing, JobRequest, JobResult, PauseWord, StageReport
+from jobs.runs import ClaimedRun, Closing, JobRequest, JobResult, PauseRequest, StageReport
 from jobs.stages import JOBS_QUEUE, Retrying, Stage, StageSnapshot
 from jobs.status import Status
-from workflows import bookkeeping
-from workflows.board import Board
+from workflows import run_records
+from workflows.visibility import Visibility
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -31,7 +31,7 @@ async def run_job(
     Raises what Temporal is to show as the end of the workflow: CancelledError if the run was cancelled,
     ApplicationError of type JobFailed or RunRefused otherwise.
     """
-    run, cancelled = await uninterrupted(bookkeeping.claim(request))
+    run, cancelled = await uninterrupted(run_records.claim(request))
     job = RunningJob(job_type, run)
     try:
         if cancelled:
@@ -62,12 +62,12 @@ class RunningJob:
 
     def __init__(self, job_type: JobType, run: ClaimedRun) -> None:
         self.run = run
-        self.board = Board(job_type, run)
+        self.visibility = Visibility(job_type, run)
         self._news = False
-        workflow.set_signal_handler("progress", self.board.update)
-        workflow.set_signal_handler(bookkeeping.LOOK, self._look)
-        workflow.set_signal_handler(bookkeeping.PAUSE, self._pause)
-        workflow.set_signal_handler(bookkeeping.RESUME, self._resume)
+        workflow.set_signal_handler("progress", self.visibility.update)
+        workflow.set_signal_handler(run_records.STATE_CHANGED, self._look)
+        workflow.set_signal_handler(run_records.PAUSE, self._pause)
+        workflow.set_signal_handler(run_records.RESUME, self._resume)
 
     async def run_stage(self, stage: Stage[In, Out], given: In) -> Out:
         """Have an activity carry out one stage; if the run is paused, once it is resumed."""
@@ -83,11 +83,11 @@ class RunningJob:
         """Wait while the run is paused; its row says whether it is."""
         while True:
             self._news = False
-            if not await bookkeeping.change_pause(PauseWord(self.run.job_id, self.run.run)):
+            if not await run_records.change_pause(PauseRequest(self.run.job_id, self.run.run)):
                 break
-            self.board.describe(Status.STARTED, paused=True)
+            self.visibility.describe(Status.STARTED, paused=True)
             await workflow.wait_condition(lambda: self._news)
-        self.board.describe(Status.STARTED)
+        self.visibility.describe(Status.STARTED)
 
     def _look(self) -> None:
         self._news = True
@@ -100,7 +100,7 @@ class RunningJob:
 
     async def _change_pause(self, *, pause: bool) -> None:
         """What somebody wants who signals the workflow instead of asking over REST."""
-        await bookkeeping.change_pause(PauseWord(self.run.job_id, self.run.run, pause))
+        await run_records.change_pause(PauseRequest(self.run.job_id, self.run.run, pause))
         self._news = True
 
     async def wait_out_delay(self) -> None:
@@ -133,14 +133,14 @@ class RunningJob:
     async def _say(self, snapshot: StageSnapshot, elapsed: int) -> None:
         run = self.run
         lines = [delay.line(run.job_id, elapsed, run.delay)] if elapsed else []
-        self.board.update(snapshot)
-        await bookkeeping.report(StageReport(run.job_id, run.run, snapshot, lines))
+        self.visibility.update(snapshot)
+        await run_records.report(StageReport(run.job_id, run.run, snapshot, lines))
 
     async def close(self, status: Status, reason: str | None = None) -> JobResult:
         """Record the end of the run; neither a cancellation nor a lost connection can skip that."""
         closing = Closing(self.run.job_id, self.run.run, status, reason)
-        result, _ = await uninterrupted(bookkeeping.close(closing))
-        self.board.end(result)
+        result, _ = await uninterrupted(run_records.close(closing))
+        self.visibility.end(result)
         return result
 
 

@@ -13,9 +13,8 @@ PURE = (
     "jobs",
     "monitoring",
     "workflows.running",
-    "workflows.board",
-    "workflows.bookkeeping",
-    "workflows.attributes",
+    "workflows.visibility",
+    "workflows.run_records",
 )
 
 

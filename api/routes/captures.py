@@ -156,7 +156,7 @@ class Sessions(OfStation):
         minutes = RESOLUTION.read(call.request)
         wanted = await self.wanted(call)
         viewer, session_id = call.viewer, queries.row_id(item_id)
-        async with call.platform.database.single_statements() as db:
+        async with call.platform.database.autocommit() as db:
             session = await session_rows.BRIEFLY.detail(db, viewer, session_id, wanted)
             if session is None:
                 raise NotFound

@@ -39,7 +39,7 @@ async def get_file(
     signer = platform.signer
     if signer is None or not signer.is_good(capture_id, last(request, "expires"), last(request, "signature")):
         raise PermissionDenied("This address has expired, or was never good.")
-    async with platform.database.single_statements() as db:
+    async with platform.database.autocommit() as db:
         stored = await capture_rows.stored(db, capture_id)
     source = None if stored is None or stored["source"] is None else Source(**stored["source"])
     if stored is None or source is None or not source.is_folder:

@@ -52,7 +52,7 @@ async def ready(request: Request) -> Response:
     platform: Platform = request.app.state.platform
     newest = schema.newest()
     try:
-        async with platform.database.single_statements() as db:
+        async with platform.database.autocommit() as db:
             revision = await value(db, "SELECT max(version_num) AS revision FROM alembic_version", {})
     except DatabaseError as error:
         reason = f"the database cannot be used: {type(error).__name__}"

@@ -232,7 +232,7 @@ class Jobs(Resource):
         """The job when its run is over; as it is then, if that takes too long."""
         until, pause = time.monotonic() + NO_ASYNC_PATIENCE, 0.02
         while True:
-            async with call.platform.database.single_statements() as db:
+            async with call.platform.database.autocommit() as db:
                 row = await self.find(db, call, item_id)
             if not Status(row["status"]).is_active or time.monotonic() > until:
                 return json_response(self.detail(row, call.view))
@@ -266,7 +266,7 @@ class Jobs(Resource):
         Asks Temporal too, for at most a second or so; that it does not answer is an answer of its own.
         """
         wanted = await self.wanted(call)
-        async with call.platform.database.single_statements() as db:
+        async with call.platform.database.autocommit() as db:
             row = await self.find(db, call, item_id, wanted)
         explained = await call.platform.jobs.explain(row["id"])
         if explained is None:

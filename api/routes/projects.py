@@ -147,7 +147,7 @@ class Members(Resource):
         """Those of the project in the path, for who belongs to it: e-mail addresses are not for everybody."""
         found = await super().wanted(call, in_list=in_list)
         project_id = queries.row_id(call.request.path_params["project"])
-        async with call.platform.database.single_statements() as db:
+        async with call.platform.database.autocommit() as db:
             project = await project_rows.PROJECTS.detail(db, call.viewer, project_id)
         if project is None:
             raise NotFound

@@ -126,7 +126,7 @@ class StorageSources(Resource):
     async def test(self, item_id: str, call: CallDep) -> Response:
         """Look whether the store can be reached, and whether there are captures where they should be."""
         wanted = await self.wanted(call)
-        async with call.platform.database.single_statements() as db:
+        async with call.platform.database.autocommit() as db:
             row = await self.find(db, call, item_id, wanted)
             permissions.require(call.user, "test_s3storagesource", self.project_of(row))
             access = await storage_rows.access(db, row["id"])
@@ -142,7 +142,7 @@ class StorageSources(Resource):
             raise Invalid({"regex_filter": [str(error)]}) from error
         except StorageError as error:
             raise ApiError(400, {"detail": str(error), "code": error.code}) from error
-        async with call.platform.database.single_statements() as db:
+        async with call.platform.database.autocommit() as db:
             await storage_rows.mark_checked(db, row["id"])
         # no capture yet, so no address that names one; that of a file in a folder would
         first = {"path": found.first, "public_base_url": None, "source": access}

@@ -1,4 +1,4 @@
-"""Counts for the menu of the page, and what the API offers (domain 8)."""
+"""CountCache for the menu of the page, and what the API offers (domain 8)."""
 
 from collections.abc import Sequence
 
@@ -34,14 +34,14 @@ class StatusSummary(TypedDict):
 @router.get(
     "/status/summary/",
     operation_id="get_summary",
-    responses={200: {"description": "Counts.", "model": StatusSummary}},
+    responses={200: {"description": "CountCache.", "model": StatusSummary}},
     response_model=None,
     openapi_extra={"parameters": [queries.parameter("project_id", {"type": "integer", "minimum": 1})]},
 )
 async def get_summary(call: CallDep) -> Response:
     """How much there is of everything that the caller may see, in one project or in all."""
     project_id, viewer = await call.project_id(), call.viewer
-    async with call.platform.database.single_statements() as db:
+    async with call.platform.database.autocommit() as db:
         found = await summary_rows.summary(db, viewer, project_id)
 
         async def count() -> int:

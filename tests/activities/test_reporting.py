@@ -387,7 +387,7 @@ async def test_news_of_a_cancellation_stops_the_body_at_once(
             await asyncio.Event().wait()
 
     notifications = Notifications(settings.database_url, "news")
-    following = asyncio.create_task(resources.news.follow(notifications))
+    following = asyncio.create_task(resources.signals.follow(notifications))
     task = asyncio.create_task(environment().run(body))
     await begun.wait()
     async with database.transaction() as db:

@@ -162,7 +162,7 @@ async def untouched(database: Database, writables: dict[str, Writable]) -> Async
 
 async def state(database: Database) -> dict[str, tuple[int, str | None]]:
     """How many rows each table has, and a digest of them."""
-    async with database.single_statements() as db:
+    async with database.autocommit() as db:
         tables = await every(db, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'", {})
         rows = "count(*) || ' ' || coalesce(md5(string_agg(t::text, ' ' ORDER BY t::text)), '')"
         return {

@@ -16,7 +16,7 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities import bookkeeping
+from activities import run_records
 from activities.reporting import StageReporter, reporting
 from activities.resources import Resources
 from config import Settings
@@ -84,7 +84,7 @@ async def working_at(
         temporal,
         task_queue=f"{settings.task_queue}-jobs",
         workflows=WORKFLOWS,
-        activities=[*bookkeeping.activities(resources), carry_out],
+        activities=[*run_records.activities(resources), carry_out],
         workflow_runner=runner(),
         max_heartbeat_throttle_interval=HEARTBEAT_EVERY,
         default_heartbeat_throttle_interval=HEARTBEAT_EVERY,

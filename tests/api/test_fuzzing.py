@@ -282,7 +282,7 @@ async def test_anonymous_gets_answers_as_documented_and_changes_nothing(
 
 async def rows(database: Database) -> dict[str, list[str]]:
     """Every row of every table, as text."""
-    async with database.single_statements() as db:
+    async with database.autocommit() as db:
         tables = await every(db, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1", {})
         found = {}
         for table in (row["tablename"] for row in tables):

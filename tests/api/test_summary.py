@@ -1,4 +1,4 @@
-"""Counts for the menu, and the lists that the API offers (domain 8)."""
+"""CountCache for the menu, and the lists that the API offers (domain 8)."""
 
 from typing import Any
 

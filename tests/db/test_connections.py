@@ -19,7 +19,7 @@ async def test_who_is_cancelled_while_a_connection_is_handed_over_is_cancelled(s
                     await taken.enter_async_context(database.transaction())
 
                 async def ask() -> int:
-                    async with database.single_statements() as db:
+                    async with database.autocommit() as db:
                         return int(await value(db, "SELECT 1", {}))
 
                 waiting = asyncio.create_task(ask())

@@ -203,10 +203,10 @@ async def test_two_who_group_one_station_do_so_one_after_the_other(field: Field)
     station_id, other_id = await field.station(project_id), await field.station(project_id)
     async with field.database.transaction() as db:
         await grouping_rows.lock(db, station_id)
-        async with field.database.single_statements() as another:
+        async with field.database.autocommit() as another:
             assert not await grouping_rows.is_free(another, station_id)
             assert await grouping_rows.is_free(another, other_id)
-    async with field.database.single_statements() as another:
+    async with field.database.autocommit() as another:
         assert await grouping_rows.is_free(another, station_id)
 
 

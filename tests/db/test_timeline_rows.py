@@ -128,7 +128,7 @@ async def test_a_long_session_has_no_more_intervals_than_may_be(field: Field, da
     age = await session(field, datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59))  # noqa: DTZ001
     endless = await session(field, EVENING, None)
 
-    async with database.single_statements() as db:
+    async with database.autocommit() as db:
         usual = {each: await timeline_rows.read(db, each, None, ZONE) for each in (*days, age, endless)}
         minutes = {each: await timeline_rows.read(db, each, 1, ZONE) for each in (*days, age)}
         least = {
@@ -156,7 +156,7 @@ async def test_a_session_without_an_end_lasts_until_now_by_the_clock_of_the_zone
 ) -> None:
     session_id = await session(field, datetime(2024, 6, 1), None)  # noqa: DTZ001
 
-    async with database.single_statements() as db:
+    async with database.autocommit() as db:
         ends = [
             (await timeline_rows.read(db, session_id, None, zone))[0]["ends"] for zone in ("UTC", "Etc/GMT-5")
         ]
@@ -183,7 +183,7 @@ async def test_a_hundred_thousand_captures_of_a_session_are_read_in_one_go(
             {"id": session_id},
         )
 
-    async with database.single_statements() as db:
+    async with database.autocommit() as db:
         begun = time.monotonic()
         rows = await timeline_rows.read(db, session_id, None, ZONE)
         took = time.monotonic() - begun

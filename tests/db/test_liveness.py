@@ -10,7 +10,7 @@ from psycopg import OperationalError
 
 from config import Settings
 from db.connections import Database, value
-from db.watching import Watch
+from db.liveness import Watch
 from tests.faults.scenes import database_passage
 from tests.passages import Passage
 from tests.waiting import until
@@ -26,7 +26,7 @@ async def watched(settings: Settings, watch: Watch) -> AsyncIterator[tuple[Datab
 
 
 async def ask(database: Database) -> int:
-    async with database.single_statements() as db:
+    async with database.autocommit() as db:
         return int(await value(db, "SELECT 1", {}))
 
 
@@ -39,7 +39,7 @@ async def test_a_statement_that_takes_longer_than_any_may_is_given_up(settings: 
     async with watched(settings, Watch(silence=0.3, reply=2, longest=1)) as (database, _):
         began = time.monotonic()
         with pytest.raises(OperationalError):
-            async with database.single_statements() as db:
+            async with database.autocommit() as db:
                 await db.execute("SELECT pg_sleep(60)")
         assert 1 < time.monotonic() - began < 20
         assert await ask(database) == 1
@@ -51,7 +51,7 @@ async def test_a_statement_is_given_up_when_the_server_is_silent(
 ) -> None:
     async with watched(settings, Watch(silence=0.5, reply=0.5)) as (database, way):
         assert await ask(database) == 1
-        opened = database.transaction if in_transaction else database.single_statements
+        opened = database.transaction if in_transaction else database.autocommit
 
         async def fall_silent() -> None:
             async with opened() as db:

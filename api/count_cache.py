@@ -1,4 +1,4 @@
-"""Counts of long lists, remembered for a while: the page polls them every ten seconds, from many windows."""
+"""CountCache of long lists, remembered for a while: the page polls them every ten seconds, from many windows."""
 
 import time
 from collections.abc import Awaitable, Callable, Hashable
@@ -13,7 +13,7 @@ LONGEST = 10.0
 MOST = 1000
 
 
-class Counts:
+class CountCache:
     """The counts that one process remembers. What is cheap to count is never remembered."""
 
     def __init__(self) -> None:

@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from db.notifications import Change, Notifications
 
 
-class News:
+class JobSignals:
     """Who waits for news of which job, in this process."""
 
     def __init__(self) -> None:
         self._waiting: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
 
     @contextmanager
-    def on(self, job_id: int) -> Iterator[asyncio.Event]:
+    def subscribe(self, job_id: int) -> Iterator[asyncio.Event]:
         """An event that is set whenever there may be news of the job."""
         news = asyncio.Event()
         self._waiting[job_id].add(news)
@@ -30,14 +30,14 @@ class News:
             if not self._waiting[job_id]:
                 del self._waiting[job_id]
 
-    def tell(self, change: Change) -> None:
+    def notify(self, change: Change) -> None:
         """Wake who waits for the job; an attempt's own progress is no news to it."""
         if change.is_progress:
             return
         for news in self._waiting.get(change.job_id, ()):
             news.set()
 
-    def tell_all(self) -> None:
+    def notify_all(self) -> None:
         """Wake everybody: something may have been missed."""
         for waiting in self._waiting.values():
             for news in waiting:
@@ -47,6 +47,6 @@ class News:
         """Pass on what PostgreSQL tells, until cancelled."""
         async for change in notifications.follow():
             if change is None:
-                self.tell_all()
+                self.notify_all()
             else:
-                self.tell(change)
+                self.notify(change)

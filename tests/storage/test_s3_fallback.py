@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from storage import buckets, odd_keys
+from storage import buckets, s3_fallback
 from storage.buckets import pages, signed_url
 from storage.egress import Way
 from storage.sources import StorageError
@@ -45,7 +45,7 @@ async def test_what_is_known_of_an_object_does_not_depend_on_the_library() -> No
             [each async for page in listing for each in page.objects]
             for listing in (
                 buckets._pages(fake.source(), "demo/", None, Way()),
-                odd_keys.pages(fake.source(), "demo/", None),
+                s3_fallback.pages(fake.source(), "demo/", None),
             )
         ]
 

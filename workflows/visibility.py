@@ -1,25 +1,30 @@
-"""What the Temporal Web UI shows of a job: search attributes and current details."""
+"""What operators see of a job in Temporal's Web UI: search attributes, by which they filter, and current details."""
 
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    SearchAttributeUpdate,
+    TypedSearchAttributes,
+)
 
+from jobs import search_attributes as names
 from jobs.job_type import JobType
 from jobs.runs import ClaimedRun, JobResult
 from jobs.stages import StageSnapshot, mean_progress
 from jobs.status import Status
-from workflows.attributes import (
-    JOB_ID,
-    JOB_PROGRESS,
-    JOB_STATUS,
-    JOB_TYPE,
-    PROJECT_ID,
-    STATION_ID,
-)
+
+JOB_ID = SearchAttributeKey.for_int(names.JOB_ID)
+JOB_TYPE = SearchAttributeKey.for_keyword(names.JOB_TYPE)
+JOB_STATUS = SearchAttributeKey.for_keyword(names.JOB_STATUS)
+JOB_PROGRESS = SearchAttributeKey.for_float(names.JOB_PROGRESS)
+PROJECT_ID = SearchAttributeKey.for_int(names.PROJECT_ID)
+STATION_ID = SearchAttributeKey.for_int(names.STATION_ID)
 
 
-class Board:
+class Visibility:
     """Keeps what is shown up to date."""
 
     def __init__(self, job_type: JobType, run: ClaimedRun) -> None:
@@ -64,7 +69,7 @@ class Board:
         workflow.set_current_details(
             f"**Job {self.run.job_id}**, run {self.run.run}: {self.run.name}\n\n"
             f"**{status}**{', paused' if paused else ''}, {mean_progress(stages):.0%}\n\n"
-            "| Stage | Status | Progress | Counts |\n|---|---|---|---|\n" + "\n".join(rows)
+            "| Stage | Status | Progress | CountCache |\n|---|---|---|---|\n" + "\n".join(rows)
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 
-from jobs.runs import ClaimedRun, Closing, JobRequest, JobResult, PauseWord, StageReport
+from jobs.runs import ClaimedRun, Closing, JobRequest, JobResult, PauseRequest, StageReport
 
 Out = TypeVar("Out")
 
@@ -15,7 +15,7 @@ REPORT = "report_stage"
 CLOSE = "close_run"
 CHANGE_PAUSE = "change_pause"
 
-LOOK = "look"
+STATE_CHANGED = "look"
 """Signal of the API: the run was paused, or is so no more; its row says which."""
 PAUSE, RESUME = "pause", "resume"
 """Signals of people and programs that do not ask over REST; they have no payload."""
@@ -45,7 +45,7 @@ async def report(report: StageReport) -> None:
     await _record(REPORT, report, type(None))
 
 
-async def change_pause(word: PauseWord) -> bool:
+async def change_pause(word: PauseRequest) -> bool:
     """Pause the run, have it go on, or only ask; gives whether it is paused now."""
     return await _record(CHANGE_PAUSE, word, bool)
 
