@@ -1,5 +1,6 @@
 """A PostgreSQL of our own, as a child process: data in one folder, TCP on loopback, password needed."""
 
+import fcntl
 import importlib.util
 import os
 import pwd
@@ -43,12 +44,29 @@ def binaries() -> Path:
     return Path(package.origin).parent / "pginstall18" / "bin"
 
 
-def _prepare_system_user(name: str, folder: Path) -> None:
+def _run(log: Path, *command: str, user: str | None = None) -> None:
+    """Run a program to its end; raises ChildFailed, with what it said, if it fails."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        ended = subprocess.run(command, check=False, stdout=output, stderr=output, user=user)
+    if ended.returncode != 0:
+        raise ChildFailed(Path(command[0]).name, f"failed ({ended.returncode})", log)
+
+
+def _prepare_system_user(name: str, folder: Path, log: Path) -> None:
     """Make the account, and let it reach the programs and the data folder."""
+    # two that start at once must not find an account that is half made
+    turn = os.open(
+        Path(tempfile.gettempdir()) / f".{name}.lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600
+    )
     try:
-        pwd.getpwnam(name)
-    except KeyError:
-        subprocess.run(["useradd", "--system", name], check=True, capture_output=True)
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            _run(log, "useradd", "--system", name)
+    finally:
+        os.close(turn)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in (folder, binaries() / "postgres"):
         for parent in path.resolve().parents:
@@ -86,7 +104,7 @@ class EmbeddedPostgres:
         if it ended otherwise, or was not ready in time.
         """
         if self._system_user is not None:
-            _prepare_system_user(self._system_user, self.folder)
+            _prepare_system_user(self._system_user, self.folder, self.log)
         self._make_data_directory()
         self._end_leftover()
         for tries_left in reversed(range(MAX_PORT_TRIES)):
@@ -149,18 +167,15 @@ class EmbeddedPostgres:
                 account = pwd.getpwnam(self._system_user)
                 os.chown(self.folder, account.pw_uid, account.pw_gid)
                 os.chown(password.name, account.pw_uid, account.pw_gid)
-            subprocess.run(
-                [
-                    str(binaries() / "initdb"),
-                    f"--pgdata={self.folder}",
-                    f"--username={SUPERUSER}",
-                    f"--pwfile={password.name}",
-                    "--auth=scram-sha-256",
-                    "--encoding=UTF8",
-                    "--locale=C.UTF-8",
-                ],
-                check=True,
-                capture_output=True,
+            _run(
+                self.log,
+                str(binaries() / "initdb"),
+                f"--pgdata={self.folder}",
+                f"--username={SUPERUSER}",
+                f"--pwfile={password.name}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
                 user=self._system_user,
             )
 
