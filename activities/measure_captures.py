@@ -1,4 +1,4 @@
-"""Learn how large the pictures of a station are: from one capture a session, as well as may be (domain 4.2, 8)."""
+"""Learn how large the pictures of a station are: from one capture a session, as well as may be (domain 4.2, rule 8)."""
 
 import asyncio
 from collections.abc import Callable, Sequence

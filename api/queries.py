@@ -1,4 +1,4 @@
-"""Query parameters, as the contract reads them (1.2): the last of several wins, booleans have their own rules.
+"""Query parameters (contract 1.2): the last of several wins, booleans have their own rules.
 
 What an operation takes is declared once: the declaration reads it from a request, and describes it in OpenAPI.
 """

@@ -1,4 +1,4 @@
-"""Every query by which captures learn how large their pictures are (domain 4.2, 8). None commits."""
+"""Every query by which captures learn how large their pictures are (domain 4.2, rule 8). None commits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

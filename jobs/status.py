@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """The states of the jobs API, in the order of its choices (contract 2.1)."""
+    """The states of the jobs API (contract 2.1)."""
 
     CREATED = "CREATED"
     """Saved, never asked to run."""

@@ -1,4 +1,4 @@
-"""The sampling methods of capture sets: which there are, and which arguments each takes (contract: domain 2.2)."""
+"""The sampling methods of capture sets: which there are, and which arguments each takes (domain 2.2)."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Which captures each sampling method chooses, and what becomes of the set (contract: domain 2.1 to 2.3)."""
+"""Which captures each sampling method chooses, and what becomes of the set (domain 2.1 to 2.3)."""
 
 from collections import Counter
 from collections.abc import Sequence
