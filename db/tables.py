@@ -557,7 +557,7 @@ class JobRow(Base):
     request_id: Mapped[str | None] = mapped_column(String(128))
     """X-Request-ID of that request."""
     launched_at: Mapped[datetime | None]
-    """When the courier, not the request itself, started the workflow of the newest run."""
+    """When the outbox relay, not the request itself, started the workflow of the newest run."""
     paused_at: Mapped[datetime | None]
     """Since when no new work is begun for the newest run; null unless it is paused."""
     pause_asked_at: Mapped[datetime | None]

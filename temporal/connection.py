@@ -5,13 +5,27 @@ import atexit
 import logging
 import time
 from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
 
+from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.service import GrpcCompression, RPCError, TLSConfig
 
-from config import Settings
-
 logger = logging.getLogger("nightjar.temporal")
+
+
+class Settings(Protocol):
+    """What of the settings says where Temporal is (see config)."""
+
+    temporal_address: str
+    temporal_namespace: str
+    temporal_tls: bool
+    temporal_api_key: SecretStr | None
+    temporal_tls_ca: Path | None
+    temporal_tls_cert: Path | None
+    temporal_tls_key: Path | None
+
 
 LONGEST_ATTEMPT = 10.0
 """Seconds: a server may hang instead of refusing."""

@@ -33,7 +33,7 @@ SILENT = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusC
 class Launcher:
     """Says to Temporal what PostgreSQL says was asked for; never raises because Temporal is out of reach.
 
-    What could not be said is carried over later, by the courier or the sweep.
+    What could not be said is delivered later, by the outbox relay or the sweep.
     """
 
     def __init__(self, temporal: Client, task_queue: str) -> None:

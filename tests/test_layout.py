@@ -12,7 +12,7 @@ NOT_PACKAGED = ("benchmarks", "tests")
 PRODUCT = sorted(
     path.parent.name for path in ROOT.glob("*/__init__.py") if path.parent.name not in NOT_PACKAGED
 )
-PACKAGES = [name for name in PRODUCT if name != "commands"]
+PACKAGES = [name for name in PRODUCT if name not in ("commands", "demo")]
 """Those that are no part of the command line, which is an entry point as a whole."""
 ENTRY_POINTS = {"api/__main__.py", "api/app.py", "db/migrations/env.py"}
 
@@ -70,6 +70,19 @@ def test_every_folder_of_the_tree_is_described() -> None:
 
     assert set(PRODUCT) <= set(readme)
     assert set(PRODUCT) <= set(architecture)
+
+
+def test_every_module_that_a_document_names_is_there() -> None:
+    # the worked example of a job type names modules that are to be made
+    documents = [path for path in ROOT.glob("docs/*.md") if path.name != "adding-a-job-type.md"]
+    named = {
+        module
+        for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *documents)
+        for module in re.findall(r"`([\w/]+/\w+\.py)`", path.read_text())
+    }
+
+    assert len(named) > 10
+    assert sorted(module for module in named if not (ROOT / module).exists()) == []
 
 
 def test_the_lock_names_no_host() -> None:

@@ -456,7 +456,7 @@ async def test_a_list_takes_as_many_queries_for_many_jobs_as_for_one(
             await make_job(client, project_id, set_id, start=False, delay=1)
         statements.clear()
         page = (await client.get("/jobs/?limit=100")).json()
-        # the pool tries its connections with an empty statement; the courier asks what waits at any moment
+        # the pool tries its connections with an empty statement; the outbox relay asks what waits at any moment
         counts.append(sum(bool(text) and "asked_at" not in text for text in statements))
         assert len(page["results"]) == 10 * len(counts)
 

@@ -85,7 +85,7 @@ async def test_a_job_that_never_reached_temporal_can_be_cancelled(
     assert job["status"] == "REVOKED"
 
 
-async def test_the_courier_of_an_api_that_died_after_the_commit_is_another_api(
+async def test_the_relay_of_an_api_that_died_after_the_commit_is_another_api(
     client: httpx2.AsyncClient, field: Field, worker: None
 ) -> None:
     project_id, set_id = await field.small_set()

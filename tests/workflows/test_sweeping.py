@@ -102,7 +102,7 @@ async def test_a_workflow_that_ended_while_the_answer_to_its_start_was_lost_is_n
     first = (await handle.describe()).run_id
     await handle.terminate()
     async with field.database.transaction() as db:
-        # as it is when the API did not hear that its start came about: the courier carries it over once more
+        # as it is when the API did not hear that its start came about: the relay delivers it once more
         await db.execute("UPDATE jobs SET launched_at = NULL, asked_at = now() - interval '1 minute'")
 
     async def carried() -> bool:
