@@ -18,13 +18,20 @@ logger = logging.getLogger("nightjar.temporal")
 class Settings(Protocol):
     """What of the settings says where Temporal is (see config)."""
 
-    temporal_address: str
-    temporal_namespace: str
-    temporal_tls: bool
-    temporal_api_key: SecretStr | None
-    temporal_tls_ca: Path | None
-    temporal_tls_cert: Path | None
-    temporal_tls_key: Path | None
+    @property
+    def temporal_address(self) -> str: ...
+    @property
+    def temporal_namespace(self) -> str: ...
+    @property
+    def temporal_tls(self) -> bool: ...
+    @property
+    def temporal_api_key(self) -> SecretStr | None: ...
+    @property
+    def temporal_tls_ca(self) -> Path | None: ...
+    @property
+    def temporal_tls_cert(self) -> Path | None: ...
+    @property
+    def temporal_tls_key(self) -> Path | None: ...
 
 
 LONGEST_ATTEMPT = 10.0
