@@ -177,7 +177,9 @@ def main() -> None:
     try:
         app()
     except Refused as error:
-        Console(stderr=True).print(f"nightjar: {error}", style="red", markup=False, highlight=False)
+        Console(stderr=True).print(
+            f"nightjar: {error}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
         raise SystemExit(1) from error
 
 

@@ -66,7 +66,7 @@ NEWCOMER = (
 
 def packaged() -> list[Path]:
     """Every file of the tree that belongs to the product, from the root of the tree."""
-    apart = {"tests", "benchmarks", "examples", "docs", "build", "dist"}
+    apart = {"tests", "benchmarks", "examples", "findings", "docs", "build", "dist"}
     packages = [path.parent for path in ROOT.glob("*/__init__.py") if path.parent.name not in apart]
     files = [path for package in packages for path in package.rglob("*") if path.is_file()]
     modules = [ROOT / f"{name}.py" for name in PYPROJECT["tool"]["setuptools"]["py-modules"]]

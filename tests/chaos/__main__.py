@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from tests.chaos import plan, running, stack
+from tests.chaos.quiet import Patience
 from tests.chaos.report import Report
 
 
@@ -21,6 +22,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=2.0, help="jobs a second (2)")
     parser.add_argument("--only", default="", help="kinds of faults by a part of their names: kill, postgres")
     parser.add_argument("--gap", type=float, nargs=2, default=(3, 8), help="seconds between two faults (3 8)")
+    parser.add_argument(
+        "--still",
+        type=float,
+        default=Patience.still,
+        help=f"seconds without any movement after which it is quiet ({Patience.still:.0f})",
+    )
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=Patience.longest,
+        help=f"seconds that it is waited for at most while it moves ({Patience.longest:.0f})",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
     parser.add_argument("--keep", action="store_true", help="keep data and logs in any case")
     return parser.parse_args()
@@ -42,14 +55,14 @@ def _log_to(folder: Path) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-async def _run(chosen: plan.Plan, folder: Path) -> Report:
+async def _run(chosen: plan.Plan, folder: Path, patience: Patience) -> Report:
     """The run, ended in order by SIGINT and SIGTERM."""
     task = asyncio.current_task()
     assert task is not None
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _stop, task)
-    return await running.run(chosen, folder, _say)
+    return await running.run(chosen, folder, _say, patience=patience)
 
 
 def _stop(task: asyncio.Task[Report]) -> None:
@@ -68,7 +81,7 @@ def main() -> int:
     _log_to(folder)
     keep = True
     try:
-        made = asyncio.run(_run(chosen, folder))
+        made = asyncio.run(_run(chosen, folder, Patience(given.still, given.wait)))
         keep = given.keep or not made.clean
     except asyncio.CancelledError:
         keep = given.keep
@@ -82,8 +95,8 @@ def main() -> int:
     _say(made.as_text())
     if given.json is not None:
         given.json.write_text(made.as_json())
-    _say("nothing was lost" if made.clean else "FAILED")
-    return 0 if made.clean else 1
+    _say(made.verdict)
+    return made.exit_status
 
 
 if __name__ == "__main__":

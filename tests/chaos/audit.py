@@ -34,6 +34,9 @@ class Finding:
         return f"{self.flaw}: {'' if self.number is None else f'Chaos {self.number}: '}{self.what}"
 
 
+NOBODY_ASKED = "a job that nobody asked for"
+ODD = "an answer that no fault excuses"
+
 Check = Callable[[Wish, JobFacts], Iterator[Finding]]
 
 ENDS: dict[Kind, frozenset[Status]] = {
@@ -69,16 +72,37 @@ class Audit:
         self._reference_ids = {} if reference is None else {job.name: job.id for job in reference.jobs}
 
     def findings(self) -> list[Finding]:
+        """What is wrong; of a system that has not become quiet only what no waiting could mend."""
+        if self.facts.not_quiet is not None:
+            return list(self._certain())
         return [*self._whole(), *(found for wish in self.plan.wishes for found in self._of(wish))]
 
     def _whole(self) -> Iterator[Finding]:
         asked = {wish.name for wish in self.plan.wishes}
         for name in self._by_name.keys() - asked:
-            yield Finding(Flaw.DOUBLED, None, f"a job that nobody asked for: {name}")
+            yield Finding(Flaw.DOUBLED, None, f"{NOBODY_ASKED}: {name}")
         for table in self.facts.changed_late:
             yield Finding(Flaw.WRONG, None, f"{table} changed after everything was over")
         for answer in self.facts.odd_answers:
-            yield Finding(Flaw.WRONG, None, f"an answer that no fault excuses: {answer}")
+            yield Finding(Flaw.WRONG, None, f"{ODD}: {answer}")
+
+    def _certain(self) -> Iterator[Finding]:
+        """What is doubled in jobs that are over, what has gone though it was there, and odd answers."""
+        yield from (found for found in self._whole() if found.what.startswith((NOBODY_ASKED, ODD)))
+        for wish in self.plan.wishes:
+            found = self._by_name.get(wish.name, [])
+            if not found and wish.number in self.facts.made:
+                yield Finding(Flaw.LOST, wish.number, "there is no such job")
+            if len(found) > 1:
+                yield Finding(Flaw.DOUBLED, wish.number, f"jobs {[job.id for job in found]}")
+            for job in found:
+                if job.status in FINAL:
+                    yield from (
+                        each
+                        for check in self._checks
+                        for each in check(wish, job)
+                        if each.flaw is Flaw.DOUBLED
+                    )
 
     def _of(self, wish: Wish) -> Iterator[Finding]:
         if wish.number in self.facts.failed:

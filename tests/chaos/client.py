@@ -16,8 +16,9 @@ logger = logging.getLogger("chaos.client")
 SLOW = 5.0
 """Seconds: an answer that takes longer is counted."""
 PATIENCE = 10.0
-"""Seconds that one request may take before it is sent again."""
-GIVES_UP = 120.0
+"""Seconds that one request may take before it is sent again: each time twice as many, as a slow machine needs them."""
+LONGEST_PATIENCE = 80.0
+GIVES_UP = 300.0
 AGAIN = (409, 503)
 """Busy or out of reach: both say when to try again."""
 
@@ -57,9 +58,12 @@ class Client:
 
     async def _ask(self, method: str, path: str, headers: dict[str, str], body: Any) -> dict[str, Any]:
         deadline = time.monotonic() + GIVES_UP
-        pause = 0.1
+        pause, patience = 0.1, PATIENCE
         while True:
-            answer = await self._send(next(self._apis), method, path, headers, body)
+            began = time.monotonic()
+            answer = await self._send(next(self._apis), method, path, headers, body, patience)
+            if answer is None and time.monotonic() - began >= patience:
+                patience = min(patience * 2, LONGEST_PATIENCE)
             if answer is not None and answer.is_success:
                 found: dict[str, Any] = answer.json()
                 return found
@@ -72,11 +76,17 @@ class Client:
             pause = min(pause * 1.5, 1.0)
 
     async def _send(
-        self, api: httpx2.AsyncClient, method: str, path: str, headers: dict[str, str], body: Any
+        self,
+        api: httpx2.AsyncClient,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: Any,
+        patience: float,
     ) -> httpx2.Response | None:
         began = time.monotonic()
         try:
-            return await api.request(method, path, headers=headers, json=body)
+            return await api.request(method, path, headers=headers, json=body, timeout=patience)
         except httpx2.TransportError as error:
             logger.debug("%s %s: %s", method, path, error or type(error).__name__)
             return None
@@ -100,7 +110,7 @@ async def client_of(addresses: Sequence[str], headers: dict[str, str]) -> AsyncI
     async with AsyncExitStack() as opened:
         apis = [
             await opened.enter_async_context(
-                httpx2.AsyncClient(base_url=f"{address}/api/v2", headers=headers, timeout=PATIENCE)
+                httpx2.AsyncClient(base_url=f"{address}/api/v2", headers=headers)
             )
             for address in addresses
         ]

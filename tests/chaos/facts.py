@@ -1,7 +1,5 @@
 """What there is in the end: as PostgreSQL, the API and Temporal tell it."""
 
-import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -57,6 +55,16 @@ class JobFacts:
     executions: Sequence[Execution] = ()
 
 
+@dataclass(frozen=True)
+class NotQuiet:
+    """That something still moved when the time to wait was over: most of what there is then says nothing."""
+
+    waited: float
+    """Seconds."""
+    moving: Sequence[str]
+    """Each job that was not over, or not closed, or not asked for all that it was to be, and what it waited for."""
+
+
 @dataclass
 class Facts:
     """Everything, at the end of a run."""
@@ -70,6 +78,9 @@ class Facts:
     odd_answers: list[str] = field(default_factory=list)
     changed_late: list[str] = field(default_factory=list)
     """Tables that changed after everything was over."""
+    not_quiet: NotQuiet | None = None
+    made: set[int] = field(default_factory=set)
+    """Wishes whose job the API has answered for: whatever is still under way, there is a row."""
 
 
 async def effects(plan: Plan, field: Field, fields: Mapping[int, Fields]) -> dict[int, str]:
@@ -141,33 +152,27 @@ async def _failure(temporal: Temporal, execution: WorkflowExecution) -> str | No
     return None
 
 
-async def workflows_end(temporal: Temporal, seconds: float) -> float:
-    """Wait until no workflow runs, so long at most; gives how long it took."""
-    began = time.monotonic()
-    while time.monotonic() - began < seconds:
-        running = [
-            each
-            async for each in temporal.list_workflows(f'{_OF_JOBS} AND ExecutionStatus = "Running"')
-            if each.status is WorkflowExecutionStatus.RUNNING
-        ]
-        if not running:
-            break
-        await asyncio.sleep(0.5)
-    return time.monotonic() - began
+async def running_workflows(temporal: Temporal) -> dict[str, str]:
+    """Workflows of jobs that are not closed: their ids by the ids of their executions."""
+    return {
+        each.run_id: each.id
+        async for each in temporal.list_workflows(f'{_OF_JOBS} AND ExecutionStatus = "Running"')
+        if each.status is WorkflowExecutionStatus.RUNNING
+    }
 
 
 _OPEN = "SELECT id, name, status FROM jobs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'REVOKED') ORDER BY id"
 
 
-async def jobs_end(field: Field, wanted: int, seconds: float) -> float:
-    """Wait until so many jobs are there and all are over, so long at most; gives how long it took."""
-    began = time.monotonic()
-    while time.monotonic() - began < seconds:
-        there = (await field.read("SELECT count(*) AS n FROM jobs"))[0]["n"]
-        if there >= wanted and not await field.read(_OPEN):
-            break
-        await asyncio.sleep(0.2)
-    return time.monotonic() - began
+async def open_jobs(field: Field) -> list[dict[str, Any]]:
+    """Jobs that are not over: id, name, status."""
+    return [dict(row) for row in await field.read(_OPEN)]
+
+
+async def jobs_there(field: Field) -> int:
+    """How many jobs there are."""
+    count: int = (await field.read("SELECT count(*) AS n FROM jobs"))[0]["n"]
+    return count
 
 
 _ROWS = "sum(hashtextextended(t::text, 0)::numeric)"

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.chaos.audit import Finding, Flaw
 from tests.chaos.client import Figures
-from tests.chaos.facts import Facts
+from tests.chaos.facts import Facts, NotQuiet
 from tests.chaos.plan import Plan
 from tests.chaos.workload import Notes
 
@@ -60,10 +60,26 @@ class Report:
     workflows_closed_after: float
     undisturbed_seconds: float
     findings: list[str]
+    not_quiet: NotQuiet | None = None
+    """That something still moved when the time to wait was over: what is not found then says nothing."""
 
     @property
     def clean(self) -> bool:
-        return not self.findings
+        return not self.findings and self.not_quiet is None
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        if self.findings:
+            return "FAILED"
+        return "nothing was lost" if self.not_quiet is None else "NOT QUIET IN TIME: nothing can be said"
+
+    @property
+    def exit_status(self) -> int:
+        """0 if all is well, 1 if something is wrong, 3 if neither can be said."""
+        if self.findings:
+            return 1
+        return 0 if self.not_quiet is None else 3
 
     def as_json(self) -> str:
         return json.dumps(asdict(self), indent=2)
@@ -74,6 +90,10 @@ class Report:
             label = name.replace("_", " ")
             if name == "recovery_by_fault":
                 rows += [(f"  from {kind}", _recovery_text(each)) for kind, each in told.items()]
+            elif name == "not_quiet":
+                rows.append(
+                    ("not quiet in time", "-" if self.not_quiet is None else _not_quiet(self.not_quiet))
+                )
             elif name == "recovery":
                 rows.append((label, _recovery_text(told)))
             elif isinstance(told, dict):
@@ -82,7 +102,14 @@ class Report:
             elif name != "findings":
                 rows.append((label, told))
         table = "\n".join(f"{label:<36}{told}" for label, told in rows)
-        return "\n".join([table, *(f"  {finding}" for finding in self.findings)])
+        moving = () if self.not_quiet is None else self.not_quiet.moving
+        return "\n".join(
+            [table, *(f"  moving: {each}" for each in moving), *(f"  {each}" for each in self.findings)]
+        )
+
+
+def _not_quiet(told: NotQuiet) -> str:
+    return f"{len(told.moving)} still moving after {told.waited:.0f} s"
 
 
 def _recovery_text(told: dict[str, Any] | None) -> str:
@@ -127,6 +154,7 @@ def make(
         sent_again=figures.sent_again,
         slow_answers=figures.slow,
         findings=[str(finding) for finding in findings],
+        not_quiet=facts.not_quiet,
         **more,
     )
 

@@ -28,6 +28,8 @@ logger = logging.getLogger("chaos.stack")
 
 BY_ITSELF = 1.0
 """Seconds until a process that ended by itself is started again, as `nightjar up` does."""
+STARTS_WITHIN = 300.0
+"""Seconds, also on a slow machine."""
 LOW_PORTS = (20000, 32000)
 """Below the ports that systems give to outgoing connections: none of those takes the place of a killed server."""
 
@@ -115,15 +117,15 @@ class Platform:
         counts = {name: sum(each.ended_by_itself for each in all_) for name, all_ in self.processes.items()}
         return {name: count for name, count in counts.items() if count}
 
-    async def all_up(self) -> None:
-        """Until everything runs and every API is ready."""
+    async def all_up(self, seconds: float = STARTS_WITHIN) -> None:
+        """Until everything runs and every API is ready; fails if that takes longer."""
 
         async def ready() -> bool:
             up = all(each.running for all_ in self.processes.values() for each in all_)
             return up and all([await _is_ready(client, api) for api in self.apis])
 
         async with httpx2.AsyncClient(timeout=5, verify=False) as client:
-            await until(ready, "everything up", seconds=60)
+            await until(ready, "everything up", seconds)
 
 
 async def _is_ready(client: httpx2.AsyncClient, address: str) -> bool:

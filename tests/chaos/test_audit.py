@@ -1,7 +1,8 @@
 """The audit of a chaos run finds what is lost, doubled, wrong or stuck, and nothing where all is well."""
 
+import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from jobs.status import Status
 from tests.chaos import report
 from tests.chaos.audit import Audit, Finding, Flaw, ends
 from tests.chaos.client import Figures
-from tests.chaos.facts import Execution, Facts, JobFacts, LogLine
+from tests.chaos.facts import Execution, Facts, JobFacts, LogLine, NotQuiet
 from tests.chaos.makers import Populate, Sync
 from tests.chaos.plan import Kind, Plan, Wish, make
 from tests.chaos.workload import Notes, workflow_id
@@ -332,6 +333,99 @@ def test_a_change_after_the_end_and_an_odd_answer_are_found() -> None:
     assert [finding.flaw for finding in audit(facts)] == [Flaw.WRONG, Flaw.WRONG]
 
 
+MOVING = NotQuiet(900.0, ["Chaos 3: job 3 is STARTED: A worker is at it"])
+
+
+def under_way(status: str) -> Change:
+    """The job as it is in the middle: nothing of its end is there yet."""
+
+    def change(job: JobFacts) -> JobFacts:
+        early = [line for line in job.lines if not line.message.startswith(("Changing status", "Added"))]
+        executions = [replace(job.executions[0], status="RUNNING")]
+        return replace(
+            job, status=status, run=1, finished=False, lines=early, executions=executions, stages={}
+        )
+
+    return change
+
+
+@pytest.mark.parametrize("kind", [*Kind])
+@pytest.mark.parametrize("status", ["PENDING", "STARTED", "CANCELING"])
+def test_a_job_that_still_moves_is_neither_lost_nor_stuck(kind: Kind, status: str) -> None:
+    facts = tampered(kind, under_way(status))
+    assert flaws(facts) != set()
+
+    facts.not_quiet = MOVING
+    assert audit(facts) == []
+
+
+def test_a_job_of_a_program_that_no_worker_has_taken_yet_is_not_lost() -> None:
+    number = wish_of(Kind.PROGRAM).number
+    facts = facts_of(PLAN)
+    facts.jobs = [job for job in facts.jobs if job.id != number]
+    assert flaws(facts) == {(Flaw.LOST, number)}
+
+    facts.not_quiet = MOVING
+    assert audit(facts) == []
+
+
+def test_what_could_not_be_asked_and_what_changes_on_is_no_flaw_while_it_moves() -> None:
+    facts = facts_of(PLAN)
+    facts.failed, facts.changed_late = {3: "Unanswered: POST /jobs/3/run/"}, ["job_logs"]
+    facts.effects[wish_of(Kind.PLAIN).number] = "half of it"
+    facts.not_quiet = MOVING
+
+    assert audit(facts) == []
+
+
+def test_what_no_waiting_could_mend_is_found_while_it_moves() -> None:
+    facts = tampered(Kind.PLAIN, again("Added"))
+    number = wish_of(Kind.PLAIN).number
+    gone = facts.jobs.pop(next(place for place, job in enumerate(facts.jobs) if job.id != number))
+    facts.made = {gone.id}
+    facts.jobs.append(replace(facts.jobs[-1], id=9000, name="Nobody's"))
+    facts.odd_answers = ["GET /jobs/: 500"]
+    facts.not_quiet = MOVING
+
+    expected = {(Flaw.LOST, gone.id), (Flaw.DOUBLED, number), (Flaw.DOUBLED, None), (Flaw.WRONG, None)}
+    assert flaws(facts) == expected
+
+
+@pytest.mark.parametrize(
+    ("findings", "not_quiet", "verdict", "status"),
+    [
+        ([], None, "nothing was lost", 0),
+        ([Finding(Flaw.LOST, 4, "gone")], None, "FAILED", 1),
+        ([], MOVING, "NOT QUIET IN TIME: nothing can be said", 3),
+        ([Finding(Flaw.DOUBLED, 4, "twice")], MOVING, "FAILED", 1),
+    ],
+)
+def test_each_outcome_has_its_word_and_its_status(
+    findings: list[Finding], not_quiet: NotQuiet | None, verdict: str, status: int
+) -> None:
+    made = report_of(replace(facts_of(PLAN), not_quiet=not_quiet), findings)
+
+    assert (made.verdict, made.exit_status, made.clean) == (verdict, status, status == 0)
+    assert ("moving: Chaos 3: job 3 is STARTED: A worker is at it" in made.as_text()) is bool(not_quiet)
+    assert ("1 still moving after 900 s" in made.as_text()) is bool(not_quiet)
+    assert json.loads(made.as_json())["not_quiet"] == (None if not_quiet is None else asdict(not_quiet))
+
+
+def report_of(facts: Facts, findings: list[Finding], notes: Notes | None = None) -> report.Report:
+    return report.make(
+        PLAN,
+        facts,
+        findings,
+        faults={"kill worker": 1},
+        notes=notes or Notes(),
+        figures=Figures(answers=9, slow=1),
+        ended_by_themselves={},
+        quiet_after=1.0,
+        workflows_closed_after=0.0,
+        undisturbed_seconds=9.0,
+    )
+
+
 def test_the_report_counts_jobs_and_not_findings() -> None:
     findings = [
         Finding(Flaw.WRONG, 3, "one thing"),
@@ -341,18 +435,7 @@ def test_the_report_counts_jobs_and_not_findings() -> None:
     ]
     notes = Notes(recoveries=[(fault, 1.0 + place) for place, fault in enumerate(PLAN.faults)])
 
-    made = report.make(
-        PLAN,
-        facts_of(PLAN),
-        findings,
-        faults={"kill worker": 1},
-        notes=notes,
-        figures=Figures(answers=9, slow=1),
-        ended_by_themselves={},
-        quiet_after=1.0,
-        workflows_closed_after=0.0,
-        undisturbed_seconds=9.0,
-    )
+    made = report_of(facts_of(PLAN), findings, notes)
 
     assert (made.lost, made.doubled, made.wrong, made.stuck, made.clean) == (1, 0, 2, 0, False)
     assert sum(made.in_a_final_state.values()) == made.jobs_asked_for == len(PLAN.wishes)

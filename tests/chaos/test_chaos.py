@@ -1,8 +1,10 @@
 """A short chaos run, as `make chaos` does it for longer: everything is killed, and nothing is lost."""
 
 import asyncio
+import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -39,6 +41,37 @@ async def test_nothing_is_lost_doubled_wrong_or_stuck_while_everything_is_killed
     assert sum(made.faults.values()) == len(SHORT.faults)
     assert made.recovery is not None
     assert made.recovery.count == len(SHORT.faults)
+
+
+def test_who_cannot_wait_is_told_what_still_moves_and_not_that_anything_is_lost(tmp_path: Path) -> None:
+    told = tmp_path / "told.json"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "tests.chaos",
+            "--seconds",
+            "9",
+            "--seed",
+            "90",
+            "--wait",
+            "0",
+            "--json",
+            str(told),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    assert done.returncode == 3, done.stdout
+    assert done.stdout.splitlines()[-1].startswith("NOT QUIET IN TIME")
+    found = json.loads(told.read_text())
+    assert found["findings"] == []
+    assert (found["lost"], found["doubled"], found["wrong"], found["stuck"]) == (0, 0, 0, 0)
+    assert re.search(r"Chaos \d+: job \d+ is (PENDING|STARTED): \w+", " ".join(found["not_quiet"]["moving"]))
+    assert "  moving: " in done.stdout
 
 
 def test_told_to_stop_it_ends_with_everything_that_it_started(tmp_path: Path) -> None:

@@ -20,12 +20,10 @@ from tests.chaos import makers
 from tests.chaos.client import Client, Refused, Unanswered
 from tests.chaos.makers import Fields
 from tests.chaos.plan import BY_CHANCE, Fault, Kind, Plan, Wish
+from tests.chaos.quiet import Movement, Patience, until_over
 from tests.field import Field
 
 logger = logging.getLogger("chaos.workload")
-
-LONGEST = 120.0
-"""Seconds that a client follows one job."""
 
 
 @dataclass
@@ -34,6 +32,8 @@ class Notes:
 
     failed: dict[int, str] = field(default_factory=dict)
     """What could not be done at all, by the number of the wish."""
+    unasked: dict[int, str] = field(default_factory=dict)
+    """What was not asked for, since what had to come before it took too long."""
     clicked_by: dict[int, datetime] = field(default_factory=dict)
     """When both clicks of a double click were answered."""
     recoveries: list[tuple[Fault, float]] = field(default_factory=list)
@@ -43,11 +43,21 @@ class Notes:
 class Workload:
     """The clients of one run of a plan."""
 
-    def __init__(self, plan: Plan, client: Client, temporal: Temporal, task_queue: str) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        client: Client,
+        temporal: Temporal,
+        task_queue: str,
+        movement: Movement,
+        patience: Patience,
+    ) -> None:
         self.plan = plan
         self.client = client
         self.temporal = temporal
         self.task_queue = f"{task_queue}-jobs"
+        self.movement = movement
+        self.patience = patience
         self.notes = Notes()
         self.fields: dict[int, Fields] = {}
         self.ids: dict[int, int] = {}
@@ -101,8 +111,10 @@ class Workload:
 
     async def _retry(self, wish: Wish) -> None:
         await self._post(wish, "run")
-        await self._when_over(wish)
-        await self._post(wish, "retry")
+        if await self._when_over(wish) is None:
+            self.notes.unasked[wish.number] = "its retry was not asked for: the first run took too long"
+        else:
+            await self._post(wish, "retry")
 
     async def _cancel(self, wish: Wish) -> None:
         await self._post(wish, "run")
@@ -121,7 +133,7 @@ class Workload:
             raise Refused(f"resume: {resumed['status']}, paused_at {resumed['paused_at']}")
 
     async def _start_by_program(self, wish: Wish) -> None:
-        deadline = time.monotonic() + LONGEST
+        deadline = time.monotonic() + self.patience.longest
         while True:
             try:
                 await self.temporal.start_workflow(
@@ -151,20 +163,29 @@ class Workload:
         began = time.monotonic()
         wish = self.plan.wish(fault.probe)
         await self.do(wish)
-        if wish.number in self.ids and await self._when_over(wish) == Status.SUCCESS:
+        if wish.number not in self.ids:
+            return
+        try:
+            status = await self._when_over(wish)
+        except (Unanswered, Refused) as error:
+            self.notes.failed[wish.number] = f"{type(error).__name__}: {error}"
+            return
+        if status == Status.SUCCESS:
             took = time.monotonic() - began
             logger.info("recovered from %s in %.1f s", fault.kind, took)
             self.notes.recoveries.append((fault, took))
 
     async def _when_over(self, wish: Wish) -> str | None:
-        """How a job ended; null if it does not, which the audit finds out."""
-        deadline = time.monotonic() + LONGEST
-        while time.monotonic() < deadline:
-            status: str = (await self.client.get(f"/jobs/{self.ids[wish.number]}/"))["status"]
-            if status in FINAL:
-                return status
-            await asyncio.sleep(0.1)
-        return None
+        """How a job ended; null if it does not as long as anything moves, which the audit finds out."""
+        status = ""
+
+        async def over() -> bool:
+            nonlocal status
+            status = (await self.client.get(f"/jobs/{self.ids[wish.number]}/"))["status"]
+            return status in FINAL
+
+        await until_over(over, self.movement, self.patience, between_looks=0.1)
+        return status if status in FINAL else None
 
 
 def workflow_id(wish: Wish) -> str:
