@@ -27,6 +27,8 @@ from embedded.stack import Stack, stack
 from jobs.search_attributes import TYPE_NAMES
 
 USUAL_API_PORT = 8000
+PYTHON = (sys.executable, "-P")
+"""Without the folder that one stands in among the places of modules: it may have a `config.py` of its own."""
 RESTART_PAUSE = 1.0
 """Between the end of a child that nobody asked to end and its next start, in seconds."""
 OF_ANOTHER_TEMPORAL: dict[str, str | None] = {
@@ -113,12 +115,12 @@ def _processes(servers: Stack, data_dir: Path, listener: socket.socket, instance
     # not by the command line, which would load itself first
     api = Child(
         "api",
-        [sys.executable, "-m", "api"],
+        [*PYTHON, "-m", "api"],
         logs / "api.log",
         {**environment, **of_api},
         inherits=[listener.fileno()],
     )
-    worker = Child("worker", [sys.executable, "-m", "worker"], logs / "worker.log", environment)
+    worker = Child("worker", [*PYTHON, "-m", "worker"], logs / "worker.log", environment)
     api.start()
     worker.start()
     settings = Settings(

@@ -86,6 +86,7 @@ async def nightjar(
     """What a command in that folder prints and says beside it; it must end with that status, if one is given."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-P",
         "-m",
         "cli",
         *words,
@@ -98,6 +99,10 @@ async def nightjar(
     output, beside = await process.communicate(text.encode())
     assert status in (None, process.returncode), (output + beside).decode()
     return output.decode(), beside.decode()
+
+
+STRANGERS = ("config.py", "api.py", "worker.py", "db.py", "storage.py")
+"""Modules of somebody else's in the folder, with names that ours have too."""
 
 
 class Up:
@@ -123,8 +128,11 @@ class Up:
 @asynccontextmanager
 async def up(folder: Path) -> AsyncIterator[Up]:
     folder.mkdir(exist_ok=True)
+    for name in STRANGERS:
+        (folder / name).write_text(f"raise SystemExit('{name} of this folder')\n")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-P",  # as the installed command does it
         "-m",
         "cli",
         "up",
