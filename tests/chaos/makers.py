@@ -119,7 +119,7 @@ BAD: tuple[tuple[str, dict[str, Any]], ...] = (
     ("starred", {}),
     ("random", {"size": -1}),
     ("random", {"sizes": 5}),
-    ("interval", {"minute_interval": None}),
+    ("interval", {"minute_interval": "soon"}),
     ("manual", {}),
 )
 

@@ -139,7 +139,8 @@ async def taken_by_another_attempt(field: Field) -> None:
 
     async def look() -> bool:
         rows = await field.read("SELECT attempt FROM job_stages")
-        return any(row["attempt"] and not row["attempt"].endswith("/1") for row in rows)
+        # execution, activity, number of the attempt, and what no other attempt has
+        return any(row["attempt"] and row["attempt"].split("/")[2] != "1" for row in rows)
 
     await until(look, "another attempt", seconds=180)
 
