@@ -12,9 +12,14 @@ from psycopg.errors import ReadOnlySqlTransaction
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from api import docs, openapi
-from api.conventions import Addresses, BodyLimit, Conditional, Conventions, Gzip, GzipTags, RequestIds
-from api.errors import (
+from api.auth.signed_files import Signer
+from api.crud.options import Descriptions
+from api.http import docs, openapi
+from api.http.addresses import Addresses
+from api.http.body_limit import BodyLimit
+from api.http.conditional import Conditional
+from api.http.conventions import Conventions
+from api.http.errors import (
     ApiError,
     answer_api_error,
     answer_conflict,
@@ -23,9 +28,9 @@ from api.errors import (
     answer_unavailable,
     answer_unforeseen,
 )
-from api.files import Signer
-from api.links import PREFIX
-from api.options import Descriptions
+from api.http.gzip_bodies import Gzip, GzipTags
+from api.http.links import PREFIX
+from api.http.request_ids import RequestIds
 from api.platform import Platform
 from api.routes import (
     authentication,

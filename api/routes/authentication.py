@@ -5,14 +5,14 @@ import math
 
 from fastapi import APIRouter, Response
 
-from api import fields
-from api.authentication import password_fits, token_of
-from api.call import CallDep
-from api.errors import Invalid, NotAuthenticated, Throttled
-from api.fields import Text
-from api.responses import json_response
+from api.auth.authentication import password_fits, token_of
+from api.auth.tokens import hash_token, new_token
+from api.crud import fields
+from api.crud.call import CallDep
+from api.crud.fields import Text
+from api.http.errors import Invalid, NotAuthenticated, Throttled
+from api.http.responses import json_response
 from api.schemas.people import AuthToken
-from api.tokens import hash_token, new_token
 from db import user_rows
 
 router = APIRouter(prefix="/auth/token", tags=["authentication"])

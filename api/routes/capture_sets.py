@@ -4,17 +4,18 @@ from typing import Any
 
 from fastapi import Response
 
-from api import fields, queries
-from api.call import Answer, Call, CallDep
-from api.errors import Invalid, NotFound
-from api.fields import Choice, Document, Integer, Reference, Text
-from api.filters import Choice as ChoiceFilter
-from api.filters import Sort
-from api.request_ids import current_request_id
-from api.resource import Resource
+from api.crud import fields
+from api.crud.call import Answer, Call, CallDep
+from api.crud.fields import Choice, Document, Integer, Reference, Text
+from api.crud.filters import Choice as ChoiceFilter
+from api.crud.filters import Sort
+from api.crud.resource import Resource
+from api.crud.view import View
+from api.http import queries
+from api.http.errors import Invalid, NotFound
+from api.http.request_ids import current_request_id
 from api.schemas import places as schema
 from api.schemas.jobs import JobStarted
-from api.view import View
 from db import capture_set_pages, capture_set_rows, writing
 from db.connections import Connection, Row
 from monitoring import sampling

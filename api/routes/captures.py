@@ -7,18 +7,19 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from api import fields, filters, queries
-from api.call import Answer, Call, CallDep, Then
-from api.errors import Invalid, NotFound
-from api.fields import Integer, Moment, Reference, Text, Url
-from api.filters import TIMES, Sort, Yes
-from api.filters import Row as RowFilter
-from api.permissions import require_somebody
-from api.resource import Resource
-from api.responses import json_response
+from api.auth.permissions import require_somebody
+from api.crud import fields, filters
+from api.crud.call import Answer, Call, CallDep, Then
+from api.crud.fields import Integer, Moment, Reference, Text, Url
+from api.crud.filters import TIMES, Sort, Yes
+from api.crud.filters import Row as RowFilter
+from api.crud.resource import Resource
+from api.crud.view import View
+from api.http import queries
+from api.http.errors import Invalid, NotFound
+from api.http.responses import json_response
 from api.schemas import places as schema
 from api.schemas import sessions as session_schema
-from api.view import View
 from db import capture_rows, capture_set_rows, session_rows, station_rows, timeline_rows
 from db.connections import Connection, Row
 

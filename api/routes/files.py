@@ -6,11 +6,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.responses import FileResponse
 
-from api.errors import NotFound, PermissionDenied
-from api.files import GOOD_FOR
-from api.links import FILES
+from api.auth.signed_files import GOOD_FOR
+from api.http.errors import NotFound, PermissionDenied
+from api.http.links import FILES
+from api.http.queries import last
 from api.platform import Platform
-from api.queries import last
 from db import capture_rows
 from storage.sources import Source, StorageError
 

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request, Response
 from psycopg import Error as DatabaseError
 from typing_extensions import TypedDict
 
+from api.http.responses import json_response
 from api.platform import Platform
-from api.responses import json_response
 from db import schema
 from db.connections import value
 

@@ -8,18 +8,19 @@ from typing import Any
 
 from fastapi import Response
 
-from api import permissions, queries
-from api.call import REPLAYED, Answer, Call, CallDep, Then
-from api.errors import Invalid, NotFound, PermissionDenied
-from api.fields import Boolean, Document, Integer, Reference, Slug, Text
-from api.filters import Choice, Exactly, OneOf, Sort
-from api.filters import Row as RowFilter
-from api.request_ids import current_request_id
-from api.resource import Resource
-from api.responses import json_response
+from api.auth import permissions
+from api.crud.call import REPLAYED, Answer, Call, CallDep, Then
+from api.crud.fields import Boolean, Document, Integer, Reference, Slug, Text
+from api.crud.filters import Choice, Exactly, OneOf, Sort
+from api.crud.filters import Row as RowFilter
+from api.crud.resource import Resource
+from api.crud.view import View
+from api.http import queries
+from api.http.errors import Invalid, NotFound, PermissionDenied
+from api.http.request_ids import current_request_id
+from api.http.responses import json_response
 from api.schemas import explanations
 from api.schemas import jobs as schema
-from api.view import View
 from db import job_pages, job_rows
 from db.connections import Connection, Row
 from db.listing import Condition, Wanted

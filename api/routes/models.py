@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from api.filters import TIMES, Exactly, Sort
-from api.resource import READ_ONLY, Resource
+from api.crud.filters import TIMES, Exactly, Sort
+from api.crud.resource import READ_ONLY, Resource
+from api.crud.view import View
 from api.schemas import models as schema
-from api.view import View
 from db import export_rows, model_rows
 from db.connections import Row
 

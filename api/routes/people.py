@@ -5,16 +5,17 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from api import fields, permissions
-from api.authentication import hash_password
-from api.call import Answer, Call, CallDep
-from api.errors import Invalid, PermissionDenied
-from api.fields import Email, Text
-from api.resource import Resource
-from api.responses import json_response
+from api.auth import permissions
+from api.auth.authentication import hash_password
+from api.auth.tokens import new_token
+from api.crud import fields
+from api.crud.call import Answer, Call, CallDep
+from api.crud.fields import Email, Text
+from api.crud.resource import Resource
+from api.crud.view import View
+from api.http.errors import Invalid, PermissionDenied
+from api.http.responses import json_response
 from api.schemas import people as schema
-from api.tokens import new_token
-from api.view import View
 from db import user_rows, writing
 from db.connections import Connection, Row
 

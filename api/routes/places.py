@@ -7,22 +7,18 @@ from typing import Any
 from fastapi import APIRouter, Response
 from typing_extensions import TypedDict
 
-from api import permissions, queries
-from api.call import Answer, Call, CallDep, Then
-from api.errors import NotFound, Refusal
-from api.fields import (
-    Number,
-    Reference,
-    Regex,
-    Text,
-)
-from api.filters import TIMES, Sort
-from api.filters import Row as RowFilter
-from api.request_ids import current_request_id
-from api.resource import Resource
+from api.auth import permissions
+from api.crud.call import Answer, Call, CallDep, Then
+from api.crud.fields import Number, Reference, Regex, Text
+from api.crud.filters import TIMES, Sort
+from api.crud.filters import Row as RowFilter
+from api.crud.resource import Resource
+from api.crud.view import View
+from api.http import queries
+from api.http.errors import NotFound, Refusal
+from api.http.request_ids import current_request_id
 from api.schemas import places as schema
 from api.schemas.jobs import JobStarted
-from api.view import View
 from db import grouping_rows, station_rows, writing
 from db.connections import Connection, Row
 from dispatch.job_service import Outcome

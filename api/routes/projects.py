@@ -5,14 +5,16 @@ from typing import Any
 import orjson
 from fastapi import Response
 
-from api import fields, permissions, queries
-from api.call import Answer, Call, CallDep
-from api.errors import Invalid, NotFound, PermissionDenied
-from api.fields import Boolean, Choice, Email, Group, Integer, Number, Reference, Text
-from api.filters import Sort
-from api.resource import Resource
+from api.auth import permissions
+from api.crud import fields
+from api.crud.call import Answer, Call, CallDep
+from api.crud.fields import Boolean, Choice, Email, Group, Integer, Number, Reference, Text
+from api.crud.filters import Sort
+from api.crud.resource import Resource
+from api.crud.view import View
+from api.http import queries
+from api.http.errors import Invalid, NotFound, PermissionDenied
 from api.schemas import places as schema
-from api.view import View
 from db import project_rows, user_rows, writing
 from db.connections import Connection, Row
 from db.listing import Condition, Wanted

@@ -6,10 +6,9 @@ from typing import Any
 
 from fastapi import Response
 
-from api import permissions
-from api.call import Call, CallDep
-from api.errors import ApiError, Invalid, NotFound
-from api.fields import (
+from api.auth import permissions
+from api.crud.call import Call, CallDep
+from api.crud.fields import (
     Reference,
     Regex,
     StoreAddress,
@@ -19,12 +18,13 @@ from api.fields import (
     parse_apart,
     request_body,
 )
-from api.filters import TIMES, Sort
-from api.resource import Resource
-from api.responses import json_response
+from api.crud.filters import TIMES, Sort
+from api.crud.resource import Resource
+from api.crud.view import View
+from api.http.errors import ApiError, Invalid, NotFound
+from api.http.responses import json_response
 from api.schemas import places as schema
 from api.schemas.related import capture_url
-from api.view import View
 from db import storage_rows
 from db.connections import Connection, Row
 from storage.egress import Reach

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Response
 from typing_extensions import TypedDict
 
-from api import queries
-from api.call import CallDep
-from api.responses import json_response
+from api.crud.call import CallDep
+from api.http import queries
+from api.http.responses import json_response
 from db import summary_rows
 
 router = APIRouter(tags=["status"])

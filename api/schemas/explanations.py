@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
 
-from api.schemas.values import Time
+from api.crud.values import Time
 from diagnosis import explanation as diagnosed
 from diagnosis.explanation import Actor, Cause
 from jobs.status import Status

@@ -7,7 +7,9 @@ from typing import Any, cast
 import orjson
 from typing_extensions import TypedDict
 
-from api import permissions
+from api.auth import permissions
+from api.crud.values import LocalTime, Permissions, Time
+from api.crud.view import View
 from api.schemas.related import (
     CaptureSetLink,
     JobType,
@@ -19,8 +21,6 @@ from api.schemas.related import (
     pipeline_link,
     project_link,
 )
-from api.schemas.values import LocalTime, Permissions, Time
-from api.view import View
 from db.connections import Row
 from db.stage_rows import snapshot
 from jobs.stages import mean_progress

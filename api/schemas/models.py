@@ -5,7 +5,9 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from api import permissions
+from api.auth import permissions
+from api.crud.values import Permissions, Time, file_size, parsed_time
+from api.crud.view import View
 from api.schemas.jobs import Progress, progress
 from api.schemas.related import (
     PipelineLink,
@@ -15,8 +17,6 @@ from api.schemas.related import (
     project_link,
     user_link,
 )
-from api.schemas.values import Permissions, Time, file_size, parsed_time
-from api.view import View
 from db.connections import Row
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from api.schemas.values import Permissions, Time
-from api.view import View
+from api.crud.values import Permissions, Time
+from api.crud.view import View
 from db.connections import Row
 
 

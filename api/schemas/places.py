@@ -5,7 +5,9 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from api import permissions
+from api.auth import permissions
+from api.crud.values import Day, LocalTime, Permissions, Time, file_size, parsed_time
+from api.crud.view import View
 from api.schemas.related import (
     NO_THUMBNAILS,
     CaptureSetLink,
@@ -21,8 +23,6 @@ from api.schemas.related import (
     linked,
     user_link,
 )
-from api.schemas.values import Day, LocalTime, Permissions, Time, file_size, parsed_time
-from api.view import View
 from db.connections import Row
 from monitoring import sessions
 from monitoring.projects import FEATURE_FLAGS

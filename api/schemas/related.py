@@ -5,9 +5,9 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from api import permissions
-from api.schemas.values import LocalTime, Permissions, Time, parsed_time
-from api.view import View
+from api.auth import permissions
+from api.crud.values import LocalTime, Permissions, Time, parsed_time
+from api.crud.view import View
 from storage.buckets import signed_url
 from storage.places import public_url
 from storage.sources import Source

@@ -5,11 +5,11 @@ from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
-from api import permissions
+from api.auth import permissions
+from api.crud.values import Day, LocalTime, Permissions, Time
+from api.crud.view import View
 from api.schemas.places import station_link
 from api.schemas.related import ExampleCapture, StationLink, Thumbnails, example_captures
-from api.schemas.values import Day, LocalTime, Permissions, Time
-from api.view import View
 from db.connections import Row
 from monitoring import plots, sessions
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from api.errors import STATUS_OF
+from api.http.errors import STATUS_OF
 from db import job_rows
 from db.connections import Connection, value
 from jobs.errors import JobError

@@ -6,8 +6,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 from fastapi import Request
 
-from api.errors import NotAuthenticated
-from api.tokens import hash_token
+from api.auth.tokens import hash_token
+from api.http.errors import NotAuthenticated
 from db import user_rows
 from db.connections import Connection
 from db.user_rows import User

@@ -9,12 +9,12 @@ from typing import Any, Union
 from fastapi import Request, Response
 from typing_extensions import get_type_hints, is_typeddict
 
-from api.call import call_of
-from api.conventions import Address
-from api.fields import Choice, Field, Integer, Text
-from api.resource import Resource
-from api.responses import json_response
-from api.schemas.values import LocalTime, Time
+from api.crud.call import call_of
+from api.crud.fields import Choice, Field, Integer, Text
+from api.crud.resource import Resource
+from api.crud.values import LocalTime, Time
+from api.http.addresses import Address
+from api.http.responses import json_response
 
 RENDERS = ["application/json", "text/html"]
 PARSES = ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"]

@@ -14,14 +14,16 @@ from fastapi import APIRouter, Response
 from psycopg.errors import UniqueViolation
 from pydantic import create_model
 
-from api import fields, filters, paging, permissions, queries
-from api.call import Answer, Call, CallDep, Then
-from api.errors import ApiError, Invalid, NotFound
-from api.fields import Field, Reference
-from api.filters import Filter, Sort
-from api.responses import json_response
-from api.schemas.values import Permissions
-from api.view import View
+from api.auth import permissions
+from api.crud import fields, filters, paging
+from api.crud.call import Answer, Call, CallDep, Then
+from api.crud.fields import Field, Reference
+from api.crud.filters import Filter, Sort
+from api.crud.values import Permissions
+from api.crud.view import View
+from api.http import queries
+from api.http.errors import ApiError, Invalid, NotFound
+from api.http.responses import json_response
 from db import writing
 from db.connections import Connection, Row
 from db.listing import Listing, Wanted

@@ -7,8 +7,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.staticfiles import StaticFiles
 
-from api.links import PREFIX
-from api.responses import json_response
+from api.http.links import PREFIX
+from api.http.responses import json_response
 
 SCHEMA = f"{PREFIX}/schema/"
 DOCS = f"{PREFIX}/docs/"

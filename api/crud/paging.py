@@ -5,8 +5,8 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from api.links import page_address
-from api.responses import json_response
+from api.http.links import page_address
+from api.http.responses import json_response
 
 
 def envelope(

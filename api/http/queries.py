@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import Request
 
-from api.errors import Invalid, NotFound
+from api.http.errors import Invalid, NotFound
 
 _WHOLE = re.compile(r" *[+-]?[0-9]+ *")
 FALSE = ("0", "false", "False")

@@ -13,15 +13,15 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 
-from api import bodies, queries
-from api.authentication import authenticate
-from api.bodies import Body
-from api.errors import InFlight, Invalid, KeyReused, PreconditionFailed
-from api.links import Links
-from api.permissions import require_somebody
+from api.auth.authentication import authenticate
+from api.auth.permissions import require_somebody
+from api.crud.view import View
+from api.http import bodies, queries
+from api.http.bodies import Body
+from api.http.errors import InFlight, Invalid, KeyReused, PreconditionFailed
+from api.http.links import Links
+from api.http.responses import entity_tag, gzip_etag, json_response
 from api.platform import Platform
-from api.responses import entity_tag, gzip_etag, json_response
-from api.view import View
 from db import idempotency_rows
 from db.connections import Connection
 from db.idempotency_rows import Kept

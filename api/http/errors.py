@@ -25,8 +25,8 @@ from fastapi import Request, Response
 from psycopg.errors import DeadlockDetected, LockNotAvailable, QueryCanceled, SerializationFailure
 from starlette.exceptions import HTTPException
 
-from api.request_ids import current_request_id
-from api.responses import json_response
+from api.http.request_ids import current_request_id
+from api.http.responses import json_response
 from jobs.errors import (
     AttemptSuperseded,
     CaptureSetNotFound,

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.links import PREFIX
+from api.http.links import PREFIX
 
 _DETAIL = {
     "type": "object",

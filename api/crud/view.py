@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from api.files import Signer
-from api.links import Links
+from api.auth.signed_files import Signer
+from api.http.links import Links
 from db.user_rows import User
 
 

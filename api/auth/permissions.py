@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from api.errors import NotAuthenticated, PermissionDenied
+from api.http.errors import NotAuthenticated, PermissionDenied
 from db.user_rows import User
 
 

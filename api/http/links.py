@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 from fastapi import Request
 
-from api import queries
+from api.http import queries
 
 PREFIX = "/api/v2"
 FILES = "/files/captures"

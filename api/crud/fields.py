@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from api.errors import Invalid
+from api.http.errors import Invalid
 from storage import patterns
 from storage.patterns import InvalidRegex, Pattern
 

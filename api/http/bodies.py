@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from fastapi import Request
 
-from api.errors import BadRequest, Invalid, UnsupportedMediaType
+from api.http.errors import BadRequest, Invalid, UnsupportedMediaType
 
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 

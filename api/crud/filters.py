@@ -6,8 +6,8 @@ from typing import Any
 
 from fastapi import Request
 
-from api import queries
-from api.errors import Invalid
+from api.http import queries
+from api.http.errors import Invalid
 from db import writing
 from db.connections import Connection
 from db.listing import Condition
