@@ -6,14 +6,19 @@ import gc
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from psycopg import IntegrityError, InterfaceError, OperationalError
 from psycopg.errors import ReadOnlySqlTransaction
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from api.auth.signed_files import Signer
+from api.capture_sets import routes as capture_sets
+from api.captures import files
+from api.captures import routes as captures
 from api.crud.options import Descriptions
+from api.crud.resource import Resource
+from api.exports import routes as exports
 from api.http import docs, openapi
 from api.http.addresses import Addresses
 from api.http.body_limit import BodyLimit
@@ -31,21 +36,17 @@ from api.http.errors import (
 from api.http.gzip_bodies import Gzip, GzipTags
 from api.http.links import PREFIX
 from api.http.request_ids import RequestIds
+from api.jobs import routes as jobs
+from api.pipelines import routes as pipelines
 from api.platform import Platform
-from api.routes import (
-    authentication,
-    capture_sets,
-    captures,
-    files,
-    health,
-    jobs,
-    models,
-    people,
-    places,
-    projects,
-    storage,
-    summary,
-)
+from api.projects import routes as projects
+from api.sessions import routes as sessions
+from api.stations import routes as stations
+from api.status import health
+from api.status import routes as status
+from api.storage_sources import routes as storage_sources
+from api.users import login
+from api.users import routes as users
 from config import Settings
 from db.connections import Database
 from db.liveness import Watch
@@ -64,30 +65,26 @@ TIME_LIMITS = "-c lock_timeout=5s -c statement_timeout=30s"
 WATCH = Watch(silence=3.0, reply=1.5, longest=36.0)
 """Nor on a server that hangs: a request is answered 503 after five seconds. A query that only takes long may."""
 
-RESOURCES = [
-    jobs.jobs,
-    capture_sets.sets,
-    *captures.resources,
-    *places.resources,
-    *storage.resources,
-    *projects.resources,
-    *models.resources,
-    *people.resources,
-]
-# what has a word where another has an id comes first: capture sets before captures, sites before stations
-ROUTERS = (
-    jobs.router,
-    capture_sets.router,
-    *captures.routers,
-    *places.routers,
-    *storage.routers,
-    *projects.routers,
-    *models.routers,
-    *people.routers,
-    authentication.router,
-    summary.router,
-    summary.index([resource.path for resource in RESOURCES if "{" not in resource.path]),
+# what has a word where another has an id comes first: capture sets before captures
+NOUNS = (
+    jobs,
+    capture_sets,
+    sessions,
+    captures,
+    stations,
+    storage_sources,
+    projects,
+    pipelines,
+    exports,
+    users,
 )
+RESOURCES: list[Resource] = [resource for noun in NOUNS for resource in noun.resources]
+ROUTERS: list[APIRouter] = [
+    *(router for noun in NOUNS for router in noun.routers),
+    login.router,
+    status.router,
+    status.index([resource.path for resource in RESOURCES if "{" not in resource.path]),
+]
 EXPOSED = ("Allow", "ETag", "Idempotency-Replayed", "Link", "Location", "Retry-After", "X-Request-ID")
 SMALLEST_GZIP = 1000
 

@@ -14,7 +14,7 @@ from api.crud.resource import Resource
 from api.crud.view import View
 from api.http import queries
 from api.http.errors import Invalid, NotFound, PermissionDenied
-from api.schemas import places as schema
+from api.projects import responses
 from db import project_rows, user_rows, writing
 from db.connections import Connection, Row
 from db.listing import Condition, Wanted
@@ -42,8 +42,8 @@ class Projects(Resource):
     noun = "project"
     parameters = {"list": (OF_USER,)}
     listing = project_rows.PROJECTS
-    item_schema = schema.ProjectInList
-    detail_schema = schema.Project
+    item_schema = responses.ProjectInList
+    detail_schema = responses.Project
     fields = {
         "name": Text(required=True, max_length=80),
         "description": Text(blank=True),
@@ -61,10 +61,10 @@ class Projects(Resource):
     default_limit = 40
 
     def item(self, row: Row, view: View) -> Any:
-        return schema.project_in_list(row, view)
+        return responses.project_in_list(row, view)
 
     def detail(self, row: Row, view: View) -> Any:
-        return schema.project(row, view)
+        return responses.project(row, view)
 
     def project_of(self, row: Row) -> int:
         return int(row["id"])
@@ -125,8 +125,8 @@ class Members(Resource):
     many = "members"
     noun = "projectmembership"
     listing = project_rows.MEMBERS
-    item_schema = schema.MemberInList
-    detail_schema = schema.Member
+    item_schema = responses.MemberInList
+    detail_schema = responses.Member
     fields = {
         "email": Email(required=True, max_length=254),
         "role_id": Choice(required=True, choices=ROLE_IDS),
@@ -140,10 +140,10 @@ class Members(Resource):
     }
 
     def item(self, row: Row, view: View) -> Any:
-        return schema.member_in_list(row, view)
+        return responses.member_in_list(row, view)
 
     def detail(self, row: Row, view: View) -> Any:
-        return schema.member(row, view)
+        return responses.member(row, view)
 
     async def wanted(self, call: Call, *, in_list: bool = False) -> Wanted:
         """Those of the project in the path, for who belongs to it: e-mail addresses are not for everybody."""

@@ -8,6 +8,8 @@ from typing_extensions import TypedDict
 from api.auth import permissions
 from api.crud.values import LocalTime, Permissions, Time, parsed_time
 from api.crud.view import View
+from db.connections import Row
+from monitoring import sessions
 from storage.buckets import signed_url
 from storage.places import public_url
 from storage.sources import Source
@@ -34,6 +36,14 @@ class StationLink(TypedDict):
     id: int
     name: str
     details: str
+    user_permissions: Permissions
+
+
+class SessionLink(TypedDict):
+    id: int
+    name: str
+    details: str
+    date_label: str
     user_permissions: Permissions
 
 
@@ -151,6 +161,29 @@ def user_link(user_id: int, name: str, image: str | None, view: View) -> UserLin
         "image": image,
         "details": view.links.to("users", user_id),
         "user_permissions": [],
+    }
+
+
+def session_link(session: Mapping[str, Any], project_id: int, view: View) -> SessionLink:
+    """A session from a JSON aggregate."""
+    start = parsed_time(session["start"])
+    end = None if session["end"] is None else parsed_time(session["end"])
+    return {
+        "id": session["id"],
+        "name": sessions.name(start, end),
+        "details": view.links.to("events", session["id"]),
+        "date_label": sessions.date_label(start, end),
+        "user_permissions": permissions.of(view.user, "event", project_id),
+    }
+
+
+def station_link(row: Row, view: View) -> StationLink:
+    """The station of a session, a capture or a job."""
+    return {
+        "id": row["deployment_id"],
+        "name": row["deployment_name"],
+        "details": view.links.to("deployments", row["deployment_id"]),
+        "user_permissions": permissions.of_station(view.user, row["project_id"]),
     }
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import Response
 
+from api.capture_sets import responses
 from api.crud import fields
 from api.crud.call import Answer, Call, CallDep
 from api.crud.fields import Choice, Document, Integer, Reference, Text
@@ -14,8 +15,7 @@ from api.crud.view import View
 from api.http import queries
 from api.http.errors import Invalid, NotFound
 from api.http.request_ids import current_request_id
-from api.schemas import places as schema
-from api.schemas.jobs import JobStarted
+from api.jobs.responses import JobStarted
 from db import capture_set_pages, capture_set_rows, writing
 from db.connections import Connection, Row
 from monitoring import sampling
@@ -30,8 +30,8 @@ class CaptureSets(Resource):
     many = "capture sets"
     noun = "sourceimagecollection"
     listing = capture_set_pages.CAPTURE_SETS
-    item_schema = schema.CaptureSet
-    detail_schema = schema.CaptureSet
+    item_schema = responses.CaptureSet
+    detail_schema = responses.CaptureSet
     fields = {
         "name": Text(required=True, max_length=255),
         "description": Text(blank=True),
@@ -53,7 +53,7 @@ class CaptureSets(Resource):
     searched = ("t.name",)
 
     def item(self, row: Row, view: View) -> Any:
-        return schema.capture_set(row, view)
+        return responses.capture_set(row, view)
 
     async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
         """Method and kwargs against each other, as they will be then."""
@@ -113,8 +113,8 @@ def _sampling(method: str, kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 sets = CaptureSets()
-router = sets.router()
-router.add_api_route(
+_router = sets.router()
+_router.add_api_route(
     "/{item_id}/populate/",
     sets.populate,
     methods=["POST"],
@@ -128,13 +128,15 @@ for _path, _action, _operation_id, _summary in (
     ("add", sets.add, "add_to_capture_set", "Put a capture into a set"),
     ("remove", sets.remove_capture, "remove_from_capture_set", "Take a capture out of a set"),
 ):
-    router.add_api_route(
+    _router.add_api_route(
         f"/{{item_id}}/{_path}/",
         _action,
         methods=["POST"],
         operation_id=_operation_id,
         summary=_summary,
-        responses={200: {"description": "How many are in it then.", "model": schema.CapturesInSet}},
+        responses={200: {"description": "How many are in it then.", "model": responses.CapturesInSet}},
         response_model=None,
         openapi_extra={"requestBody": _SOURCE_IMAGE},
     )
+resources = (sets,)
+routers = (_router,)

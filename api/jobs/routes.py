@@ -19,8 +19,7 @@ from api.http import queries
 from api.http.errors import Invalid, NotFound, PermissionDenied
 from api.http.request_ids import current_request_id
 from api.http.responses import json_response
-from api.schemas import explanations
-from api.schemas import jobs as schema
+from api.jobs import explanations, responses
 from db import job_pages, job_rows
 from db.connections import Connection, Row
 from db.listing import Condition, Wanted
@@ -79,9 +78,9 @@ class Jobs(Resource):
     many = "jobs"
     noun = "job"
     listing = job_pages.JOBS
-    item_schema = schema.JobInList
-    other_item_schema = schema.BriefJob
-    detail_schema = schema.Job
+    item_schema = responses.JobInList
+    other_item_schema = responses.BriefJob
+    detail_schema = responses.Job
     fields = {
         "name": Text(required=True, max_length=255),
         "delay": Integer(required=True, help_text="Seconds to wait before the work."),
@@ -133,10 +132,10 @@ class Jobs(Resource):
     }
 
     def item(self, row: Row, view: View) -> Any:
-        return schema.in_list(row, view)
+        return responses.in_list(row, view)
 
     def detail(self, row: Row, view: View) -> Any:
-        return schema.detail(row, view)
+        return responses.detail(row, view)
 
     async def wanted(self, call: Call, *, in_list: bool = False) -> Wanted:
         found = await super().wanted(call, in_list=in_list)
@@ -165,7 +164,7 @@ class Jobs(Resource):
         limit = queries.natural(given) or 1
         limit, offset = min(limit, queries.MOST_LIMIT), queries.page(call.request)[1]
         listing = job_pages.briefly(secrets.token_hex(8))
-        return await self.answer_page(call, listing, schema.briefly, limit=limit, offset=offset)
+        return await self.answer_page(call, listing, responses.briefly, limit=limit, offset=offset)
 
     async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
         if row is None:
@@ -303,7 +302,7 @@ def require_may_run(call: Call, job: Mapping[str, Any], detail: str | None = Non
 
 
 jobs = Jobs()
-router = jobs.router()
+_router = jobs.router()
 _ACTIONS = (
     (jobs.run, "run_job", "Run a job", (NO_ASYNC,)),
     (jobs.retry, "retry_job", "Run a job once more", (NO_ASYNC,)),
@@ -312,17 +311,17 @@ _ACTIONS = (
     (jobs.resume, "resume_job", "Resume a job", ()),
 )
 for _action, _operation_id, _summary, _queries in _ACTIONS:
-    router.add_api_route(
+    _router.add_api_route(
         f"/{{item_id}}/{_action.__name__}/",
         _action,
         methods=["POST"],
         operation_id=_operation_id,
         summary=_summary,
-        responses={200: {"description": "The job as it is now.", "model": schema.Job}},
+        responses={200: {"description": "The job as it is now.", "model": responses.Job}},
         response_model=None,
         openapi_extra=queries.openapi(_queries),
     )
-router.add_api_route(
+_router.add_api_route(
     "/{item_id}/explain/",
     jobs.explain,
     methods=["GET"],
@@ -331,3 +330,5 @@ router.add_api_route(
     responses={200: {"description": "Why.", "model": explanations.Explanation}},
     response_model=None,
 )
+resources = (jobs,)
+routers = (_router,)

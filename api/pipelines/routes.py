@@ -1,12 +1,12 @@
-"""Pipelines, algorithms, processing services and exports: to be read (domain 1.3, 8)."""
+"""Pipelines, algorithms and processing services: to be read (domain 1.3, 8)."""
 
 from typing import Any
 
 from api.crud.filters import TIMES, Exactly, Sort
 from api.crud.resource import READ_ONLY, Resource
 from api.crud.view import View
-from api.schemas import models as schema
-from db import export_rows, model_rows
+from api.pipelines import responses
+from db import model_rows
 from db.connections import Row
 
 
@@ -18,15 +18,15 @@ class Pipelines(Resource):
     many = "pipelines"
     noun = "pipeline"
     listing = model_rows.PIPELINES
-    item_schema = schema.Pipeline
-    detail_schema = schema.Pipeline
+    item_schema = responses.Pipeline
+    detail_schema = responses.Pipeline
     operations = READ_ONLY
     filters = {"slug": Exactly("t.slug")}
     orderings = {"name": Sort("t.name"), "version": Sort("t.version"), **TIMES}
     searched = ("t.name", "t.slug")
 
     def item(self, row: Row, view: View) -> Any:
-        return schema.pipeline(row, view)
+        return responses.pipeline(row, view)
 
 
 class Algorithms(Resource):
@@ -37,15 +37,15 @@ class Algorithms(Resource):
     many = "algorithms"
     noun = "algorithm"
     listing = model_rows.ALGORITHMS
-    item_schema = schema.Algorithm
-    detail_schema = schema.Algorithm
+    item_schema = responses.Algorithm
+    detail_schema = responses.Algorithm
     operations = READ_ONLY
     filters = {"key": Exactly("t.key"), "task_type": Exactly("t.task_type")}
     orderings = {"name": Sort("t.name"), "version": Sort("t.version"), **TIMES}
     searched = ("t.name", "t.key")
 
     def item(self, row: Row, view: View) -> Any:
-        return schema.algorithm(row, view)
+        return responses.algorithm(row, view)
 
 
 class Services(Resource):
@@ -56,34 +56,16 @@ class Services(Resource):
     many = "processing services"
     noun = "processingservice"
     listing = model_rows.SERVICES
-    item_schema = schema.Service
-    detail_schema = schema.Service
+    item_schema = responses.Service
+    detail_schema = responses.Service
     operations = READ_ONLY
     needs_project = True
     orderings = {"name": Sort("t.name"), **TIMES}
     searched = ("t.name",)
 
     def item(self, row: Row, view: View) -> Any:
-        return schema.service(row, view)
+        return responses.service(row, view)
 
 
-class Exports(Resource):
-    """Exports: files of results."""
-
-    path = "exports"
-    one = "export"
-    many = "exports"
-    noun = "dataexport"
-    listing = export_rows.EXPORTS
-    item_schema = schema.Export
-    detail_schema = schema.Export
-    operations = READ_ONLY
-    # no filter by `format`: in every address that is the format of the answer
-    orderings = {"format": Sort("t.format"), **TIMES}
-
-    def item(self, row: Row, view: View) -> Any:
-        return schema.export(row, view)
-
-
-resources = (Pipelines(), Algorithms(), Services(), Exports())
+resources = (Pipelines(), Algorithms(), Services())
 routers = tuple(resource.router() for resource in resources)

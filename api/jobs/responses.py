@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from api.auth import permissions
 from api.crud.values import LocalTime, Permissions, Time
 from api.crud.view import View
-from api.schemas.related import (
+from api.related import (
     CaptureSetLink,
     JobType,
     PipelineLink,
@@ -20,6 +20,7 @@ from api.schemas.related import (
     job_type,
     pipeline_link,
     project_link,
+    station_link,
 )
 from db.connections import Row
 from db.stage_rows import snapshot
@@ -237,12 +238,7 @@ def progress(
 def _station(job: Row, view: View) -> StationLink | None:
     if job["deployment_id"] is None:
         return None
-    return {
-        "id": job["deployment_id"],
-        "name": job["deployment_name"],
-        "details": view.links.to("deployments", job["deployment_id"]),
-        "user_permissions": permissions.of_station(view.user, job["project_id"]),
-    }
+    return station_link(job, view)
 
 
 def _capture_set(job: Row, view: View) -> CaptureSetLink | None:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Response
-from typing_extensions import TypedDict
 
 from api.auth import permissions
 from api.crud.call import Answer, Call, CallDep, Then
@@ -17,8 +16,8 @@ from api.crud.view import View
 from api.http import queries
 from api.http.errors import NotFound, Refusal
 from api.http.request_ids import current_request_id
-from api.schemas import places as schema
-from api.schemas.jobs import JobStarted
+from api.jobs.responses import JobStarted
+from api.stations import responses
 from db import grouping_rows, station_rows, writing
 from db.connections import Connection, Row
 from dispatch.job_service import Outcome
@@ -29,18 +28,6 @@ from workflows.regroup_events import JOB_TYPE as REGROUP
 _NAME = Text(required=True, max_length=255)
 
 
-class SyncsStarted(TypedDict):
-    job_ids: list[int]
-    queued: int
-    project_id: int
-
-
-class RegroupStarted(TypedDict):
-    job_id: int
-    deployment_id: int
-    project_id: int
-
-
 class Stations(Resource):
     """Stations: where a camera trap stands, and where its captures come from."""
 
@@ -49,8 +36,8 @@ class Stations(Resource):
     many = "stations"
     noun = "deployment"
     listing = station_rows.STATIONS
-    item_schema = schema.StationInList
-    detail_schema = schema.Station
+    item_schema = responses.StationInList
+    detail_schema = responses.Station
     fields = {
         "name": _NAME,
         "description": Text(blank=True),
@@ -79,10 +66,10 @@ class Stations(Resource):
     searched = ("t.name", "t.description")
 
     def item(self, row: Row, view: View) -> Any:
-        return schema.station_in_list(row, view)
+        return responses.station_in_list(row, view)
 
     def detail(self, row: Row, view: View) -> Any:
-        return schema.station(row, view)
+        return responses.station(row, view)
 
     async def update(self, db: Connection, call: Call, row: Row, values: dict[str, Any]) -> Then | None:
         """A station whose sessions are not what its captures say is grouped again (domain 4.1)."""
@@ -161,8 +148,8 @@ class Sites(Resource):
     many = "sites"
     noun = "site"
     listing = station_rows.SITES
-    item_schema = schema.Site
-    detail_schema = schema.Site
+    item_schema = responses.Site
+    detail_schema = responses.Site
     fields = {
         "name": _NAME,
         "description": Text(blank=True),
@@ -174,7 +161,7 @@ class Sites(Resource):
     searched = ("t.name",)
 
     def item(self, row: Row, view: View) -> Any:
-        return schema.site(row, view)
+        return responses.site(row, view)
 
 
 class Devices(Resource):
@@ -185,8 +172,8 @@ class Devices(Resource):
     many = "devices"
     noun = "device"
     listing = station_rows.DEVICES
-    item_schema = schema.Device
-    detail_schema = schema.Device
+    item_schema = responses.Device
+    detail_schema = responses.Device
     fields = Sites.fields
     project_field = "project"
     columns = {"project": "project_id"}
@@ -194,7 +181,7 @@ class Devices(Resource):
     searched = ("t.name",)
 
     def item(self, row: Row, view: View) -> Any:
-        return schema.device(row, view)
+        return responses.device(row, view)
 
 
 # what has more in its path comes first: /deployments/sites/ is no station
@@ -217,7 +204,7 @@ syncs.add_api_route(
     methods=["POST"],
     operation_id="sync_all_stations",
     summary="Sync all stations of a project",
-    responses={200: {"description": "The jobs that sync them.", "model": SyncsStarted}},
+    responses={200: {"description": "The jobs that sync them.", "model": responses.SyncsStarted}},
     response_model=None,
     openapi_extra={
         "parameters": [queries.parameter("project_id", {"type": "integer", "minimum": 1}, required=True)]
@@ -230,7 +217,7 @@ routers[resources.index(stations)].add_api_route(
     status_code=202,
     operation_id="regroup_station",
     summary="Group a station's captures into sessions",
-    responses={202: {"description": "The job that groups them.", "model": RegroupStarted}},
+    responses={202: {"description": "The job that groups them.", "model": responses.RegroupStarted}},
     response_model=None,
 )
 # before those whose paths have an id in the place of its word

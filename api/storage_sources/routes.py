@@ -23,8 +23,8 @@ from api.crud.resource import Resource
 from api.crud.view import View
 from api.http.errors import ApiError, Invalid, NotFound
 from api.http.responses import json_response
-from api.schemas import places as schema
-from api.schemas.related import capture_url
+from api.related import capture_url
+from api.storage_sources import responses
 from db import storage_rows
 from db.connections import Connection, Row
 from storage.egress import Reach
@@ -52,8 +52,8 @@ class StorageSources(Resource):
     many = "storage sources"
     noun = "s3storagesource"
     listing = storage_rows.STORAGE
-    item_schema = schema.Storage
-    detail_schema = schema.Storage
+    item_schema = responses.Storage
+    detail_schema = responses.Storage
     fields = {
         "name": Text(required=True, max_length=255),
         "bucket": Text(required=True, max_length=255),
@@ -77,7 +77,7 @@ class StorageSources(Resource):
     looks_ahead = True
 
     def item(self, row: Row, view: View) -> Any:
-        return schema.storage(row, view)
+        return responses.storage(row, view)
 
     async def prepare(self, call: Call, values: Mapping[str, Any], row: Row | None) -> None:
         """Look up the name of the store, if it is said where the source lies."""
@@ -148,7 +148,7 @@ class StorageSources(Resource):
         first = {"path": found.first, "public_base_url": None, "source": access}
         folder = Source(**access).is_folder
         url = found.first if folder or found.first is None else capture_url(first, call.view)
-        return json_response(schema.storage_tested(found, url))
+        return json_response(responses.storage_tested(found, url))
 
 
 sources = StorageSources()
@@ -160,7 +160,7 @@ routers[0].add_api_route(
     methods=["POST"],
     operation_id="test_storage_source",
     summary="Test the connection to a storage source",
-    responses={200: {"description": "What was found.", "model": schema.StorageTested}},
+    responses={200: {"description": "What was found.", "model": responses.StorageTested}},
     response_model=None,
     openapi_extra={"requestBody": request_body(object_schema(TESTED))},
 )

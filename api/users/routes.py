@@ -15,7 +15,7 @@ from api.crud.resource import Resource
 from api.crud.view import View
 from api.http.errors import Invalid, PermissionDenied
 from api.http.responses import json_response
-from api.schemas import people as schema
+from api.users import responses
 from db import user_rows, writing
 from db.connections import Connection, Row
 
@@ -31,9 +31,9 @@ class Users(Resource):
     many = "users"
     noun = "user"
     listing = user_rows.USERS
-    item_schema = schema.Me
-    detail_schema = schema.Me
-    made_schema = schema.MadeUser
+    item_schema = responses.Me
+    detail_schema = responses.Me
+    made_schema = responses.MadeUser
     fields = {
         "email": Email(required=True, max_length=254),
         "password": Text(required=True, max_length=1024),
@@ -44,7 +44,7 @@ class Users(Resource):
     operations = frozenset({"list", "create", "get"})
 
     def item(self, row: Row, view: View) -> Any:
-        return schema.user(row, view)
+        return responses.user(row, view)
 
     async def check_may_create(self, call: Call, values: Any, project_id: int | None) -> None:
         if not permissions.require_somebody(call.user).is_superuser:
@@ -78,14 +78,14 @@ class Tokens(Resource):
     many = "tokens"
     noun = "token"
     listing = user_rows.TOKENS
-    item_schema = schema.Token
-    detail_schema = schema.Token
-    made_schema = schema.MadeToken
+    item_schema = responses.Token
+    detail_schema = responses.Token
+    made_schema = responses.MadeToken
     fields = {"name": Text(required=True, max_length=255)}
     operations = frozenset({"list", "create", "delete"})
 
     def item(self, row: Row, view: View) -> Any:
-        return schema.token(row, view)
+        return responses.token(row, view)
 
     def may_create(self, call: Call, project_id: int | None) -> bool:
         return call.user is not None
@@ -103,7 +103,7 @@ class Tokens(Resource):
         async with call.platform.database.transaction() as db:
             token_id = await user_rows.add_token(db, user.id, values["name"], token_hash)
             row = await self.find(db, call, token_id)
-        body = {**schema.token(row, call.view), "auth_token": token}
+        body = {**responses.token(row, call.view), "auth_token": token}
         return json_response(body, 201)
 
     async def delete(self, item_id: str, call: CallDep) -> Response:
@@ -122,7 +122,7 @@ users = Users()
 own = APIRouter(prefix="/users", tags=["users"])
 
 _ME: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The user whose token the request carries.", "model": schema.Me}
+    200: {"description": "The user whose token the request carries.", "model": responses.Me}
 }
 
 
@@ -131,7 +131,7 @@ async def me(call: CallDep) -> Response:
     """The user whose token the request carries."""
     user = permissions.require_somebody(call.user)
     row = {"id": user.id, "name": user.name, "image": user.image, "email": user.email}
-    return json_response(schema.user(row, call.view))
+    return json_response(responses.user(row, call.view))
 
 
 async def change_me(call: CallDep) -> Response:
@@ -143,7 +143,7 @@ async def change_me(call: CallDep) -> Response:
     async def act(db: Connection) -> Answer:
         await writing.update(db, "users", user.id, values)
         row = await users.find(db, call, user.id)
-        return Answer(schema.user(row, call.view))
+        return Answer(responses.user(row, call.view))
 
     return await call.write(act)
 
@@ -164,7 +164,7 @@ for _method, _operation_id in (("PUT", "replace_me"), ("PATCH", "edit_me")):
 @own.get(
     "/roles/",
     operation_id="list_roles",
-    responses={200: {"description": "Every role.", "model": list[schema.RoleDescription]}},
+    responses={200: {"description": "Every role.", "model": list[responses.RoleDescription]}},
     response_model=None,
 )
 async def list_roles(call: CallDep) -> Response:

@@ -8,8 +8,7 @@ from typing_extensions import TypedDict
 from api.auth import permissions
 from api.crud.values import Day, LocalTime, Permissions, Time
 from api.crud.view import View
-from api.schemas.places import station_link
-from api.schemas.related import ExampleCapture, StationLink, Thumbnails, example_captures
+from api.related import ExampleCapture, StationLink, Thumbnails, example_captures, station_link
 from db.connections import Row
 from monitoring import plots, sessions
 

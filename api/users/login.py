@@ -12,7 +12,7 @@ from api.crud.call import CallDep
 from api.crud.fields import Text
 from api.http.errors import Invalid, NotAuthenticated, Throttled
 from api.http.responses import json_response
-from api.schemas.people import AuthToken
+from api.users.responses import AuthToken
 from db import user_rows
 
 router = APIRouter(prefix="/auth/token", tags=["authentication"])
