@@ -58,7 +58,7 @@ from storage.stores import Stores
 from temporal.connection import connect
 from temporal.launcher import Launcher
 
-PATIENCE = 2.0
+POOL_TIMEOUT = 2.0
 """Seconds that a request waits for a connection to the database before it is answered 503."""
 TIME_LIMITS = "-c lock_timeout=5s -c statement_timeout=30s"
 """No request hangs on a row that somebody holds, or on a query that never ends."""
@@ -86,7 +86,7 @@ ROUTERS: list[APIRouter] = [
     status.index([resource.path for resource in RESOURCES if "{" not in resource.path]),
 ]
 EXPOSED = ("Allow", "ETag", "Idempotency-Replayed", "Link", "Location", "Retry-After", "X-Request-ID")
-SMALLEST_GZIP = 1000
+MIN_GZIP_BYTES = 1000
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -102,7 +102,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             chosen.database_url,
             size=chosen.database_pool,
             name="nightjar api",
-            patience=PATIENCE,
+            patience=POOL_TIMEOUT,
             check=True,
             options=TIME_LIMITS,
             watch=WATCH,
@@ -166,7 +166,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """From the inside out: the last one sees a request first."""
     app.add_middleware(BodyLimit, most=settings.max_body_bytes)
     app.add_middleware(Conditional)
-    app.add_middleware(Gzip, minimum_size=SMALLEST_GZIP, compresslevel=5)
+    app.add_middleware(Gzip, minimum_size=MIN_GZIP_BYTES, compresslevel=5)
     app.add_middleware(GzipTags)
     app.add_middleware(Conventions, addresses=Addresses(ROUTERS), describe=Descriptions(RESOURCES))
     origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]

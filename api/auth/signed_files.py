@@ -10,7 +10,7 @@ from datetime import timedelta
 from urllib.parse import urlencode
 
 GOOD_FOR = timedelta(days=7)
-SHORTEST_KEY = 32
+MIN_KEY_LENGTH = 32
 _DAY = 86_400
 
 
@@ -18,8 +18,8 @@ class Signer:
     """Signs and checks with one secret."""
 
     def __init__(self, key: str) -> None:
-        if len(key) < SHORTEST_KEY:
-            raise ValueError(f"NIGHTJAR_SIGNING_KEY needs {SHORTEST_KEY} characters or more")
+        if len(key) < MIN_KEY_LENGTH:
+            raise ValueError(f"NIGHTJAR_SIGNING_KEY needs {MIN_KEY_LENGTH} characters or more")
         self._key = key.encode()
 
     def query(self, capture_id: int) -> str:

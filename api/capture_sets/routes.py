@@ -6,10 +6,9 @@ from fastapi import Response
 
 from api.capture_sets import responses
 from api.crud import fields
-from api.crud.call import Answer, Call, CallDep
 from api.crud.fields import Choice, Document, Integer, Reference, Text
-from api.crud.filters import Choice as ChoiceFilter
-from api.crud.filters import Sort
+from api.crud.filters import ChoiceFilter, Sort
+from api.crud.request_context import ContextDep, Reply, RequestContext
 from api.crud.resource import Resource
 from api.crud.view import View
 from api.http import queries
@@ -55,37 +54,41 @@ class CaptureSets(Resource):
     def item(self, row: Row, view: View) -> Any:
         return responses.capture_set(row, view)
 
-    async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
+    async def check(
+        self, db: Connection, context: RequestContext, values: dict[str, Any], row: Row | None
+    ) -> None:
         """Method and kwargs against each other, as they will be then."""
         if "kwargs" in values or "method" in values:
             before: Row = {"method": "full", "kwargs": {}} if row is None else row
             after = {**before, **values}
             values["kwargs"] = _sampling(after["method"], after["kwargs"])
 
-    async def populate(self, item_id: str, call: CallDep) -> Response:
+    async def populate(self, item_id: str, context: ContextDep) -> Response:
         """Start a job that fills the capture set by its sampling method."""
 
-        async def act(db: Connection, row: Row) -> Answer:
+        async def work(db: Connection, row: Row) -> Reply:
             new = POPULATE.new(row["project_id"], source_image_collection_id=row["id"])
-            begun = await call.platform.jobs.create(db, new, start=True, request_id=current_request_id())
+            begun = await context.platform.jobs.create(db, new, start=True, request_id=current_request_id())
             body = {"job_id": begun.job_id, "project_id": row["project_id"]}
-            return Answer(body, then=begun.after_commit)
+            return Reply(body, after_commit=begun.after_commit)
 
-        return await self.act_on(call, item_id, "populate_sourceimagecollection", act)
+        return await self.run_action(context, item_id, "populate_sourceimagecollection", work)
 
-    async def add(self, item_id: str, call: CallDep) -> Response:
+    async def add(self, item_id: str, context: ContextDep) -> Response:
         """Put one capture into the set."""
-        return await self._with_capture(item_id, call, "add", capture_set_rows.add)
+        return await self._with_capture(item_id, context, "add", capture_set_rows.add)
 
-    async def remove_capture(self, item_id: str, call: CallDep) -> Response:
+    async def remove_capture(self, item_id: str, context: ContextDep) -> Response:
         """Take one capture out of the set."""
-        return await self._with_capture(item_id, call, "remove", capture_set_rows.remove)
+        return await self._with_capture(item_id, context, "remove", capture_set_rows.remove)
 
-    async def _with_capture(self, item_id: str, call: Call, verb: str, change: Any) -> Response:
-        given = (await call.body()).values.get("source_image", queries.last(call.request, "source_image"))
+    async def _with_capture(self, item_id: str, context: RequestContext, verb: str, change: Any) -> Response:
+        given = (await context.body()).values.get(
+            "source_image", queries.last(context.request, "source_image")
+        )
         wanted = {} if given is None else {"source_image": given}
 
-        async def act(db: Connection, row: Row) -> Answer:
+        async def work(db: Connection, row: Row) -> Reply:
             values = fields.parse({"source_image": Reference(required=True, table="source_images")}, wanted)
             capture_id = values["source_image"]
             await capture_set_rows.lock(db, row["id"])
@@ -93,10 +96,10 @@ class CaptureSets(Resource):
             if await writing.missing(db, named, row["project_id"]):
                 raise NotFound
             total = await change(db, row["id"], capture_id)
-            return Answer({"collection": row["id"], "total_images": total})
+            return Reply({"collection": row["id"], "total_images": total})
 
         # no role holds it (contract 1.8): superusers alone
-        return await self.act_on(call, item_id, f"{verb}_capture_sourceimagecollection", act)
+        return await self.run_action(context, item_id, f"{verb}_capture_sourceimagecollection", work)
 
 
 def _sampling(method: str, kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -7,14 +7,14 @@ from fastapi import Response
 from api.auth.permissions import require_somebody
 from api.capture_sets.responses import CapturesInSet
 from api.captures import responses
-from api.crud.call import Answer, Call, CallDep, Then
 from api.crud.fields import Integer, Moment, Reference, Text, Url
-from api.crud.filters import TIMES, Sort, Yes
-from api.crud.filters import Row as RowFilter
+from api.crud.filters import TIMES, RowFilter, Sort, Yes
+from api.crud.request_context import ContextDep, Reply, RequestContext
 from api.crud.view import View
 from api.stations.of_station import OfStation
 from db import capture_rows, capture_set_rows, session_rows, station_rows
 from db.connections import Connection, Row
+from dispatch.job_service import AfterCommit
 
 _PROCESSED = "EXISTS (SELECT 1 FROM detections x WHERE x.source_image_id = t.id)"
 _FOUND = "EXISTS (SELECT 1 FROM detections x WHERE x.source_image_id = t.id AND x.bbox IS NOT NULL)"
@@ -74,18 +74,18 @@ class Captures(OfStation):
     def detail(self, row: Row, view: View) -> Any:
         return responses.capture(row, view)
 
-    async def insert(self, db: Connection, call: Call, values: dict[str, Any]) -> int:
-        uploader = require_somebody(call.user)
-        capture_id = await super().insert(db, call, {**values, "uploaded_by_id": uploader.id})
+    async def insert(self, db: Connection, context: RequestContext, values: dict[str, Any]) -> int:
+        uploader = require_somebody(context.user)
+        capture_id = await super().insert(db, context, {**values, "uploaded_by_id": uploader.id})
         await self._count_again(db, values)
         return capture_id
 
-    async def update(self, db: Connection, call: Call, row: Row, values: dict[str, Any]) -> None:
-        await super().update(db, call, row, values)
+    async def update(self, db: Connection, context: RequestContext, row: Row, values: dict[str, Any]) -> None:
+        await super().update(db, context, row, values)
         await self._count_again(db, row, values)
 
-    async def remove(self, db: Connection, call: Call, row: Row) -> Then | None:
-        await super().remove(db, call, row)
+    async def remove(self, db: Connection, context: RequestContext, row: Row) -> AfterCommit | None:
+        await super().remove(db, context, row)
         await self._count_again(db, row)
         return None
 
@@ -93,23 +93,23 @@ class Captures(OfStation):
         await session_rows.refresh(db, [state.get("event_id") for state in states])
         await station_rows.refresh(db, [state.get("deployment_id") for state in states])
 
-    async def star(self, item_id: str, call: CallDep) -> Response:
+    async def star(self, item_id: str, context: ContextDep) -> Response:
         """Put a capture into the project's set of starred ones, which is made when it is first needed."""
-        return await self._in_starred(item_id, call, starred=True)
+        return await self._in_starred(item_id, context, starred=True)
 
-    async def unstar(self, item_id: str, call: CallDep) -> Response:
+    async def unstar(self, item_id: str, context: ContextDep) -> Response:
         """Take a capture out of the project's set of starred ones."""
-        return await self._in_starred(item_id, call, starred=False)
+        return await self._in_starred(item_id, context, starred=False)
 
-    async def _in_starred(self, item_id: str, call: Call, *, starred: bool) -> Response:
-        async def act(db: Connection, row: Row) -> Answer:
+    async def _in_starred(self, item_id: str, context: RequestContext, *, starred: bool) -> Response:
+        async def work(db: Connection, row: Row) -> Reply:
             set_id = await capture_rows.starred_set(db, row["project_id"])
             await capture_set_rows.lock(db, set_id)
             change = capture_set_rows.add if starred else capture_set_rows.remove
             total = await change(db, set_id, row["id"])
-            return Answer({"collection": set_id, "total_images": total})
+            return Reply({"collection": set_id, "total_images": total})
 
-        return await self.act_on(call, item_id, "star_sourceimage", act)
+        return await self.run_action(context, item_id, "star_sourceimage", work)
 
 
 captures = Captures()

@@ -1,16 +1,17 @@
-"""CountCache of long lists, remembered for a while: the page polls them every ten seconds, from many windows."""
+"""Counts of long lists, remembered for a while: the page polls them every ten seconds, from many windows."""
 
 import time
 from collections.abc import Awaitable, Callable, Hashable
 
-FEW = 10_000
-CHEAP = 0.1
-"""What gives fewer rows, in fewer seconds, is counted each time."""
-WORTH = 100
+MIN_CACHED_ROWS = 10_000
+MIN_CACHED_SECONDS = 0.1
+"""What counts fewer rows, in less time, is counted each time."""
+SECONDS_KEPT_PER_SECOND = 100
 """A count is remembered for so many times as long as it took,"""
-LONGEST = 10.0
-"""but no longer than these seconds."""
-MOST = 1000
+MAX_SECONDS_KEPT = 10.0
+"""but no longer than this."""
+MAX_COUNTS = 1000
+"""Counts that are remembered at a time."""
 
 
 class CountCache:
@@ -27,10 +28,13 @@ class CountCache:
             return known
         counted = await count()
         took = time.monotonic() - now
-        if counted >= FEW or took > CHEAP:
-            if len(self._known) >= MOST:
+        if counted >= MIN_CACHED_ROWS or took > MIN_CACHED_SECONDS:
+            if len(self._known) >= MAX_COUNTS:
                 self._known.clear()
-            self._known[key] = (time.monotonic() + min(took * WORTH, LONGEST), counted)
+            self._known[key] = (
+                time.monotonic() + min(took * SECONDS_KEPT_PER_SECOND, MAX_SECONDS_KEPT),
+                counted,
+            )
         return counted
 
     def forget(self) -> None:

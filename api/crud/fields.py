@@ -341,7 +341,7 @@ def request_body(schema: dict[str, Any]) -> dict[str, Any]:
 def parse(
     fields: Mapping[str, Field], body: Mapping[str, Any], *, partial: bool = False, form: bool = False
 ) -> dict[str, Any]:
-    """The values that a body gives for the fields; raises Invalid with every message there is.
+    """The values of the fields in a body; raises Invalid with every message there is.
 
     Unknown and read-only keys are ignored. With `partial` (PATCH) nothing is required.
     """

@@ -32,7 +32,7 @@ class Filter:
 
 
 @dataclass(frozen=True)
-class Choice(Filter):
+class ChoiceFilter(Filter):
     """One of a closed list, in exactly that case of letters."""
 
     choices: Sequence[str] = ()
@@ -79,7 +79,7 @@ class Yes(Filter):
 
 
 @dataclass(frozen=True)
-class Row(Filter):
+class RowFilter(Filter):
     """The id of a row of `table`, which must be there."""
 
     table: str = ""
@@ -137,7 +137,7 @@ async def check_rows(db: Connection, filters: Mapping[str, Filter], conditions: 
     named = [
         (name, filter_.table, given[name])
         for name, filter_ in filters.items()
-        if isinstance(filter_, Row) and name in given
+        if isinstance(filter_, RowFilter) and name in given
     ]
     absent = await writing.missing(db, named, None, scoped=False)
     if absent:
@@ -172,14 +172,14 @@ def ordering(request: Request, allowed: Mapping[str, Sort], tie: str = "t.id") -
     return (*orders, f"{tie} DESC" if " DESC" in orders[-1] else tie)
 
 
-MOST_WORDS = 10
+MAX_SEARCH_WORDS = 10
 
 
 def search(request: Request, columns: Sequence[str]) -> tuple[Condition, ...]:
     """Every word of `?search=` must be part of one of the columns, in any case of letters."""
     text = (queries.last(request, "search") or "").replace("\x00", "").replace(",", " ")
     conditions = []
-    for number, word in enumerate(text.split()[:MOST_WORDS]):
+    for number, word in enumerate(text.split()[:MAX_SEARCH_WORDS]):
         name = f"search_{number}"
         pattern = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         either = " OR ".join(f"{column} ILIKE %({name})s" for column in columns)

@@ -9,8 +9,8 @@ from typing import Any, Union
 from fastapi import Request, Response
 from typing_extensions import get_type_hints, is_typeddict
 
-from api.crud.call import call_of
 from api.crud.fields import Choice, Field, Integer, Text
+from api.crud.request_context import context_of
 from api.crud.resource import Resource
 from api.crud.values import LocalTime, Time
 from api.http.addresses import Address
@@ -29,7 +29,7 @@ class Descriptions:
         self._items = {f"/{resource.path}/{{item_id}}/": resource for resource in resources}
 
     async def __call__(self, request: Request, address: Address) -> Response:
-        call = await call_of(request)
+        context = await context_of(request)
         resource = self._lists.get(address.path) or self._items.get(address.path)
         of_list = address.path in self._lists
         body: dict[str, Any] = {
@@ -39,7 +39,7 @@ class Descriptions:
             "parses": PARSES,
         }
         method = "POST" if of_list else "PUT"
-        if resource is not None and method in address.allow and call.user is not None:
+        if resource is not None and method in address.allow and context.user is not None:
             body["actions"] = {method: _fields(resource)}
         return json_response(body)
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from api.crud.declaration import READ_ONLY
 from api.crud.filters import TIMES, Sort
-from api.crud.resource import READ_ONLY, Resource
+from api.crud.resource import Resource
 from api.crud.view import View
 from api.exports import responses
 from db import export_rows

@@ -111,7 +111,7 @@ class UnsupportedMediaType(ApiError):
 
 
 class NotAllowed(ApiError):
-    """Not by this method."""
+    """Method not allowed."""
 
     def __init__(self, method: str) -> None:
         super().__init__(405, {"detail": f'Method "{method}" not allowed.'})
@@ -203,7 +203,7 @@ async def answer_api_error(request: Request, error: Exception) -> Response:
 
 
 async def answer_http_error(request: Request, error: Exception) -> Response:
-    """What the framework itself refuses: no such route, or not by that method."""
+    """What the framework itself refuses: no such route, or a method that it does not allow."""
     assert isinstance(error, HTTPException)
     details = {404: "Not found.", 405: f'Method "{request.method}" not allowed.'}
     detail = details.get(error.status_code, error.detail)

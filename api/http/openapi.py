@@ -57,7 +57,7 @@ ERRORS = {
         "Not for this caller.", {"detail": "You do not have permission to perform this action."}, "Detail"
     ),
     "404": _error("No such thing, or none that the caller may see.", {"detail": "Not found."}, "Detail"),
-    "405": _error("Not by this method.", {"detail": 'Method "PUT" not allowed.'}, "Detail"),
+    "405": _error("Method not allowed.", {"detail": 'Method "PUT" not allowed.'}, "Detail"),
     "406": _error(
         "The caller reads nothing that is written here.",
         {"detail": "Could not satisfy the request Accept header."},
@@ -74,7 +74,9 @@ ERRORS = {
         "Detail",
     ),
     "413": _error(
-        "Too long a body.", {"detail": "The request body is too large: at most 2621440 bytes."}, "Detail"
+        "Request body too large.",
+        {"detail": "The request body is too large: at most 2621440 bytes."},
+        "Detail",
     ),
     "415": _error(
         "Not a form that is read.", {"detail": 'Unsupported media type "text/plain" in request.'}, "Detail"
@@ -136,7 +138,7 @@ EXAMPLES: dict[str, Any] = {
     "public_base_url": "https://objects.example.org/captures/",
     "data_source_regex": r".*\.jpe?g$",
 }
-_TOO_DEEP = 9
+_MAX_EXAMPLE_DEPTH = 9
 _PARAMETER = re.compile(r"{(\w+)}")
 
 
@@ -248,7 +250,7 @@ def example(schema: dict[str, Any], schemas: dict[str, Any], name: str = "", dep
     if "anyOf" in schema:
         return example(schema["anyOf"][0], schemas, name, depth)
     if "properties" in schema:
-        properties = schema["properties"].items() if depth < _TOO_DEEP else ()
+        properties = schema["properties"].items() if depth < _MAX_EXAMPLE_DEPTH else ()
         return {key: example(each, schemas, key, depth + 1) for key, each in properties}
     if name in EXAMPLES and _fits(EXAMPLES[name], schema.get("type")):
         return EXAMPLES[name]

@@ -14,8 +14,8 @@ from api.http.errors import Invalid, NotFound
 
 _WHOLE = re.compile(r" *[+-]?[0-9]+ *")
 FALSE = ("0", "false", "False")
-DEFAULT_LIMIT = 20
-MOST_LIMIT = 1000
+DEFAULT_PAGE_ROWS = 20
+MAX_PAGE_ROWS = 1000
 """No page is longer: upstream has no bound, and one request could ask for everything."""
 
 
@@ -78,10 +78,10 @@ def openapi(declared: Iterable[Query]) -> dict[str, Any]:
     return {"parameters": [each.openapi() for each in declared]}
 
 
-def page(request: Request, default: int = DEFAULT_LIMIT) -> tuple[int, int]:
+def page(request: Request, default: int = DEFAULT_PAGE_ROWS) -> tuple[int, int]:
     """Limit and offset; what cannot be one falls back to the default."""
     limit, offset = natural(last(request, "limit")), natural(last(request, "offset"))
-    return min(limit or default, MOST_LIMIT), offset or 0
+    return min(limit or default, MAX_PAGE_ROWS), offset or 0
 
 
 def natural(value: str | None) -> int | None:
@@ -110,6 +110,6 @@ def parameter(
 
 
 PAGING_PARAMETERS = [
-    parameter("limit", {"type": "integer", "minimum": 1}, f"Rows of a page, at most {MOST_LIMIT}."),
+    parameter("limit", {"type": "integer", "minimum": 1}, f"Rows of a page, at most {MAX_PAGE_ROWS}."),
     parameter("offset", {"type": "integer", "minimum": 0}, "Rows to leave out first."),
 ]

@@ -9,10 +9,9 @@ from typing import Any
 from fastapi import Response
 
 from api.auth import permissions
-from api.crud.call import REPLAYED, Answer, Call, CallDep, Then
 from api.crud.fields import Boolean, Document, Integer, Reference, Slug, Text
-from api.crud.filters import Choice, Exactly, OneOf, Sort
-from api.crud.filters import Row as RowFilter
+from api.crud.filters import ChoiceFilter, Exactly, OneOf, RowFilter, Sort
+from api.crud.request_context import REPLAYED, ContextDep, Reply, RequestContext
 from api.crud.resource import Resource
 from api.crud.view import View
 from api.http import queries
@@ -23,18 +22,18 @@ from api.jobs import explanations, responses
 from db import job_pages, job_rows
 from db.connections import Connection, Row
 from db.listing import Condition, Wanted
-from dispatch.job_service import Outcome, job_type_of
+from dispatch.job_service import AfterCommit, Outcome, job_type_of
 from jobs.runs import NewJob
 from jobs.status import Status
 from workflows.registry import JOB_TYPES, TYPE_NAMES
 
 DEFAULT_TYPE = "ml"
-LOG_LINES = 1000
-MOST_LOG_LINES = 5000
+DEFAULT_LOG_LINES = 1000
+MAX_LOG_LINES = 5000
 DISPATCH_MODES = ("internal", "sync_api", "async_api")
-LONGEST_CUTOFF = 24 * 366 * 1000
+MAX_CUTOFF_HOURS = 24 * 366 * 1000
 """Hours; no job is older."""
-NO_ASYNC_PATIENCE = 60.0
+NO_ASYNC_TIMEOUT = 60.0
 """Seconds that `?no_async` waits for a job."""
 
 START_NOW = queries.Flag("start_now", "Run the new job at once; needs the permission to run it.")
@@ -49,7 +48,7 @@ CUTOFF_HOURS = queries.Whole(
     "cutoff_hours", "Leave out jobs that failed or were cancelled longer ago than that many hours."
 )
 LOGS_LIMIT = queries.Whole(
-    "logs_limit", "The newest so many lines of the log.", LOG_LINES, minimum=1, maximum=MOST_LOG_LINES
+    "logs_limit", "The newest so many lines of the log.", DEFAULT_LOG_LINES, minimum=1, maximum=MAX_LOG_LINES
 )
 
 MAY_NOT_RUN = "You do not have permission to run this job."
@@ -97,7 +96,7 @@ class Jobs(Resource):
         "params": Document(nullable=True),
     }
     filters = {
-        "status": Choice("t.status", choices=[str(status) for status in Status]),
+        "status": ChoiceFilter("t.status", choices=[str(status) for status in Status]),
         "project": RowFilter("t.project_id", table="projects"),
         "deployment": RowFilter("t.deployment_id", table="deployments"),
         "source_image_collection": RowFilter(
@@ -105,8 +104,8 @@ class Jobs(Resource):
         ),
         "source_image_single": RowFilter("t.source_image_single_id", table="source_images"),
         "pipeline": RowFilter("t.pipeline_id", table="pipelines"),
-        "job_type_key": Choice("t.job_type_key", choices=tuple(TYPE_NAMES)),
-        "dispatch_mode": Choice("t.dispatch_mode", choices=DISPATCH_MODES),
+        "job_type_key": ChoiceFilter("t.job_type_key", choices=tuple(TYPE_NAMES)),
+        "dispatch_mode": ChoiceFilter("t.dispatch_mode", choices=DISPATCH_MODES),
         "pipeline__slug": Exactly(_PIPELINE.format("slug")),
         "pipeline__slug__in": OneOf(_PIPELINE.format("slug")),
     }
@@ -137,167 +136,171 @@ class Jobs(Resource):
     def detail(self, row: Row, view: View) -> Any:
         return responses.detail(row, view)
 
-    async def wanted(self, call: Call, *, in_list: bool = False) -> Wanted:
-        found = await super().wanted(call, in_list=in_list)
+    async def wanted(self, context: RequestContext, *, in_list: bool = False) -> Wanted:
+        found = await super().wanted(context, in_list=in_list)
         more: list[Condition] = []
-        hours = CUTOFF_HOURS.read(call.request)
-        if hours is not None and hours < LONGEST_CUTOFF:
+        hours = CUTOFF_HOURS.read(context.request)
+        if hours is not None and hours < MAX_CUTOFF_HOURS:
             more.append(Condition(_NOT_LONG_FAILED, {"cutoff_hours": hours}))
-        if INCOMPLETE_ONLY.read(call.request):
+        if INCOMPLETE_ONLY.read(context.request):
             more.append(Condition(_OPEN))
         return Wanted(found.project_id, (*found.conditions, *more), found.order)
 
-    def more(self, call: Call) -> dict[str, Any]:
-        if call.request.method != "GET":
-            return {"logs_limit": LOG_LINES}
-        most = LOGS_LIMIT.read(call.request)
+    def more(self, context: RequestContext) -> dict[str, Any]:
+        if context.request.method != "GET":
+            return {"logs_limit": DEFAULT_LOG_LINES}
+        most = LOGS_LIMIT.read(context.request)
         return {"logs_limit": most}
 
-    async def list(self, call: CallDep) -> Response:
+    async def list(self, context: ContextDep) -> Response:
         """Jobs that the caller may see, newest first, a page at a time.
 
         With `ids_only` a worker's poll: one job, or `limit`, in random order, by id and pipeline alone.
         """
-        if not IDS_ONLY.read(call.request):
-            return await super().list(call)
-        given = queries.last(call.request, "limit") or queries.last(call.request, PAGE_SIZE.name)
+        if not IDS_ONLY.read(context.request):
+            return await super().list(context)
+        given = queries.last(context.request, "limit") or queries.last(context.request, PAGE_SIZE.name)
         limit = queries.natural(given) or 1
-        limit, offset = min(limit, queries.MOST_LIMIT), queries.page(call.request)[1]
+        limit, offset = min(limit, queries.MAX_PAGE_ROWS), queries.page(context.request)[1]
         listing = job_pages.briefly(secrets.token_hex(8))
-        return await self.answer_page(call, listing, responses.briefly, limit=limit, offset=offset)
+        return await self.answer_page(context, listing, responses.briefly, limit=limit, offset=offset)
 
-    async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
+    async def check(
+        self, db: Connection, context: RequestContext, values: dict[str, Any], row: Row | None
+    ) -> None:
         if row is None:
             values.setdefault("job_type_key", DEFAULT_TYPE)
         key = values.get("job_type_key")
         if key is not None:
             job_type_of(key)
         if row is None:
-            if START_NOW.read(call.request):
-                require_may_run(call, values, MAY_NOT_RUN)
+            if START_NOW.read(context.request):
+                require_may_run(context, values, MAY_NOT_RUN)
         elif Status(row["status"]).is_active and key is not None and key != row["job_type_key"]:
             raise Invalid({"job_type_key": ["The type of a running job cannot be changed."]})
 
-    async def make(self, db: Connection, call: Call, values: dict[str, Any]) -> tuple[int, Then | None]:
-        outcome = await call.platform.jobs.create(
-            db, NewJob(**values), start=START_NOW.read(call.request), request_id=current_request_id()
+    async def make(
+        self, db: Connection, context: RequestContext, values: dict[str, Any]
+    ) -> tuple[int, AfterCommit | None]:
+        outcome = await context.platform.jobs.create(
+            db, NewJob(**values), start=START_NOW.read(context.request), request_id=current_request_id()
         )
         return outcome.job_id, outcome.after_commit
 
-    async def update(self, db: Connection, call: Call, row: Row, values: dict[str, Any]) -> None:
+    async def update(self, db: Connection, context: RequestContext, row: Row, values: dict[str, Any]) -> None:
         mode: dict[str, str] = {}
         if not row["stages"]:
             if row["dispatch_mode"] == "internal":
                 pipeline_id = values.get("pipeline_id")
-                mode["dispatch_mode"] = await call.platform.jobs.dispatch_mode(
+                mode["dispatch_mode"] = await context.platform.jobs.dispatch_mode(
                     db, row["project_id"], pipeline_id
                 )
             if values.get("delay"):
                 await job_rows.seed_delay(db, row["id"], values["delay"])
         await job_rows.update(db, row["id"], {**values, **mode})
 
-    async def remove(self, db: Connection, call: Call, row: Row) -> Then | None:
+    async def remove(self, db: Connection, context: RequestContext, row: Row) -> AfterCommit | None:
         """Its stages and its log go with it; a run that is under way ends."""
-        return (await call.platform.jobs.delete(db, row["id"])).after_commit
+        return (await context.platform.jobs.delete(db, row["id"])).after_commit
 
     # actions --------------------------------------------------------------------------------------------------
 
-    async def run(self, item_id: str, call: CallDep) -> Response:
+    async def run(self, item_id: str, context: ContextDep) -> Response:
         """Run a job (add it to the queue). One that is under way goes on as it is.
 
         With `no_async` the answer comes when the job is over, or after a minute.
         """
-        return await self._ask_to_run(item_id, call, again=False)
+        return await self._ask_to_run(item_id, context, again=False)
 
-    async def retry(self, item_id: str, call: CallDep) -> Response:
+    async def retry(self, item_id: str, context: ContextDep) -> Response:
         """Run a job once more, from the start. One that is under way goes on as it is.
 
         With `no_async` the answer comes when the job is over, or after a minute.
         """
-        return await self._ask_to_run(item_id, call, again=True)
+        return await self._ask_to_run(item_id, context, again=True)
 
-    async def _ask_to_run(self, item_id: str, call: Call, *, again: bool) -> Response:
+    async def _ask_to_run(self, item_id: str, context: RequestContext, *, again: bool) -> Response:
         async def ask(db: Connection, job_id: int) -> Outcome:
-            return await call.platform.jobs.run(db, job_id, again=again, request_id=current_request_id())
+            return await context.platform.jobs.run(db, job_id, again=again, request_id=current_request_id())
 
-        response = await self._ask(item_id, call, ask)
-        if not NO_ASYNC.read(call.request):
+        response = await self._ask(item_id, context, ask)
+        if not NO_ASYNC.read(context.request):
             return response
-        over = await self._when_over(item_id, call)
+        over = await self._when_over(item_id, context)
         if REPLAYED in response.headers:
             over.headers[REPLAYED] = response.headers[REPLAYED]
         return over
 
-    async def _when_over(self, item_id: str, call: Call) -> Response:
+    async def _when_over(self, item_id: str, context: RequestContext) -> Response:
         """The job when its run is over; as it is then, if that takes too long."""
-        until, pause = time.monotonic() + NO_ASYNC_PATIENCE, 0.02
+        until, pause = time.monotonic() + NO_ASYNC_TIMEOUT, 0.02
         while True:
-            async with call.platform.database.autocommit() as db:
-                row = await self.find(db, call, item_id)
+            async with context.platform.database.autocommit() as db:
+                row = await self.find(db, context, item_id)
             if not Status(row["status"]).is_active or time.monotonic() > until:
-                return json_response(self.detail(row, call.view))
+                return json_response(self.detail(row, context.view))
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 0.5)
 
     async def _ask(
-        self, item_id: str, call: Call, ask: Callable[[Connection, int], Awaitable[Outcome]]
+        self, item_id: str, context: RequestContext, ask: Callable[[Connection, int], Awaitable[Outcome]]
     ) -> Response:
         """What is asked of a job by who may run it; the answer is the job as it is then."""
 
-        async def act(db: Connection, row: Row) -> Answer:
-            require_may_run(call, row)
+        async def work(db: Connection, row: Row) -> Reply:
+            require_may_run(context, row)
             outcome = await ask(db, row["id"])
-            row = await self.find(db, call, row["id"])
-            return Answer(self.detail(row, call.view), then=outcome.after_commit)
+            row = await self.find(db, context, row["id"])
+            return Reply(self.detail(row, context.view), after_commit=outcome.after_commit)
 
-        return await self.act_on(call, item_id, None, act)
+        return await self.run_action(context, item_id, None, work)
 
-    async def cancel(self, item_id: str, call: CallDep) -> Response:
+    async def cancel(self, item_id: str, context: ContextDep) -> Response:
         """Cancel a job (terminate the background task). One that is over stays as it ended."""
 
         async def ask(db: Connection, job_id: int) -> Outcome:
-            return await call.platform.jobs.cancel(db, job_id, request_id=current_request_id())
+            return await context.platform.jobs.cancel(db, job_id, request_id=current_request_id())
 
-        return await self._ask(item_id, call, ask)
+        return await self._ask(item_id, context, ask)
 
-    async def explain(self, item_id: str, call: CallDep) -> Response:
+    async def explain(self, item_id: str, context: ContextDep) -> Response:
         """Why the job is where it is: the cause, since when, who can mend it, and what that is known from.
 
         Asks Temporal too, for at most a second or so; that it does not answer is an answer of its own.
         """
-        wanted = await self.wanted(call)
-        async with call.platform.database.autocommit() as db:
-            row = await self.find(db, call, item_id, wanted)
-        explained = await call.platform.jobs.explain(row["id"])
+        wanted = await self.wanted(context)
+        async with context.platform.database.autocommit() as db:
+            row = await self.find(db, context, item_id, wanted)
+        explained = await context.platform.jobs.explain(row["id"])
         if explained is None:
             raise NotFound
-        zone = call.platform.time_zone
+        zone = context.platform.time_zone
         return json_response(
             explanations.explanation(row["id"], explained.status, explained.explanation, zone)
         )
 
-    async def pause(self, item_id: str, call: CallDep) -> Response:
+    async def pause(self, item_id: str, context: ContextDep) -> Response:
         """Pause a job: what is under way is finished, nothing new is begun. One that does not run stays as it is."""
 
         async def ask(db: Connection, job_id: int) -> Outcome:
-            return await call.platform.jobs.pause(db, job_id, request_id=current_request_id())
+            return await context.platform.jobs.pause(db, job_id, request_id=current_request_id())
 
-        return await self._ask(item_id, call, ask)
+        return await self._ask(item_id, context, ask)
 
-    async def resume(self, item_id: str, call: CallDep) -> Response:
+    async def resume(self, item_id: str, context: ContextDep) -> Response:
         """Have a paused job go on where it was. One that is not paused goes on as it is."""
 
         async def ask(db: Connection, job_id: int) -> Outcome:
-            return await call.platform.jobs.resume(db, job_id, request_id=current_request_id())
+            return await context.platform.jobs.resume(db, job_id, request_id=current_request_id())
 
-        return await self._ask(item_id, call, ask)
+        return await self._ask(item_id, context, ask)
 
 
-def require_may_run(call: Call, job: Mapping[str, Any], detail: str | None = None) -> None:
+def require_may_run(context: RequestContext, job: Mapping[str, Any], detail: str | None = None) -> None:
     """Raises PermissionDenied, with that detail, for who may not run, retry or cancel a job."""
     permission = permissions.run_permission(job["job_type_key"], job.get("source_image_single_id"))
-    permissions.require_somebody(call.user)
-    if not permissions.may(call.user, permission, job["project_id"]):
+    permissions.require_somebody(context.user)
+    if not permissions.may(context.user, permission, job["project_id"]):
         raise PermissionDenied(detail) if detail else PermissionDenied
 
 

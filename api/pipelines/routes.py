@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from api.crud.declaration import READ_ONLY
 from api.crud.filters import TIMES, Exactly, Sort
-from api.crud.resource import READ_ONLY, Resource
+from api.crud.resource import Resource
 from api.crud.view import View
 from api.pipelines import responses
 from db import model_rows

@@ -7,9 +7,9 @@ from fastapi import Response
 
 from api.auth import permissions
 from api.crud import fields
-from api.crud.call import Answer, Call, CallDep
 from api.crud.fields import Boolean, Choice, Email, Group, Integer, Number, Reference, Text
 from api.crud.filters import Sort
+from api.crud.request_context import ContextDep, Reply, RequestContext
 from api.crud.resource import Resource
 from api.crud.view import View
 from api.http import queries
@@ -69,15 +69,15 @@ class Projects(Resource):
     def project_of(self, row: Row) -> int:
         return int(row["id"])
 
-    def may_create(self, call: Call, project_id: int | None) -> bool:
-        return call.user is not None
+    def may_create(self, context: RequestContext, project_id: int | None) -> bool:
+        return context.user is not None
 
-    async def wanted(self, call: Call, *, in_list: bool = False) -> Wanted:
-        found = await super().wanted(call, in_list=in_list)
-        user_id = OF_USER.read(call.request)
+    async def wanted(self, context: RequestContext, *, in_list: bool = False) -> Wanted:
+        found = await super().wanted(context, in_list=in_list)
+        user_id = OF_USER.read(context.request)
         if not in_list or user_id is None:
             return found
-        if call.user is None or user_id != call.user.id:
+        if context.user is None or user_id != context.user.id:
             raise PermissionDenied
         sql = """(t.owner_id = %(member_id)s OR EXISTS (
             SELECT 1 FROM project_members m WHERE m.project_id = t.id AND m.user_id = %(member_id)s))"""
@@ -85,23 +85,25 @@ class Projects(Resource):
             found.project_id, (*found.conditions, Condition(sql, {"member_id": user_id})), found.order
         )
 
-    async def check_may_create(self, call: Call, values: Any, project_id: int | None) -> None:
-        permissions.require_somebody(call.user)
+    async def check_may_create(self, context: RequestContext, values: Any, project_id: int | None) -> None:
+        permissions.require_somebody(context.user)
 
-    async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
+    async def check(
+        self, db: Connection, context: RequestContext, values: dict[str, Any], row: Row | None
+    ) -> None:
         pipeline_id = values.get("settings", {}).get("default_processing_pipeline_id")
         if await writing.missing(db, [("pipeline", "pipelines", pipeline_id)], None):
             message = f"default_processing_pipeline_id: {fields.does_not_exist(pipeline_id)}"
             raise Invalid({"settings": [message]})
 
-    async def insert(self, db: Connection, call: Call, values: dict[str, Any]) -> int:
-        owner = permissions.require_somebody(call.user)
+    async def insert(self, db: Connection, context: RequestContext, values: dict[str, Any]) -> int:
+        owner = permissions.require_somebody(context.user)
         project_id = await project_rows.insert(db, _columns(values), owner.id)
         # the caller is its manager from now on, also for the answer to this very request
-        call.user = owner.with_role(project_id, "ProjectManager")
+        context.user = owner.with_role(project_id, "ProjectManager")
         return project_id
 
-    async def update(self, db: Connection, call: Call, row: Row, values: dict[str, Any]) -> None:
+    async def update(self, db: Connection, context: RequestContext, row: Row, values: dict[str, Any]) -> None:
         columns = _columns(values)
         flags = columns.pop("feature_flags", None)
         await writing.update(db, "projects", row["id"], columns)
@@ -145,38 +147,38 @@ class Members(Resource):
     def detail(self, row: Row, view: View) -> Any:
         return responses.member(row, view)
 
-    async def wanted(self, call: Call, *, in_list: bool = False) -> Wanted:
+    async def wanted(self, context: RequestContext, *, in_list: bool = False) -> Wanted:
         """Those of the project in the path, for who belongs to it: e-mail addresses are not for everybody."""
-        found = await super().wanted(call, in_list=in_list)
-        project_id = queries.row_id(call.request.path_params["project"])
-        async with call.platform.database.autocommit() as db:
-            project = await project_rows.PROJECTS.detail(db, call.viewer, project_id)
+        found = await super().wanted(context, in_list=in_list)
+        project_id = queries.row_id(context.request.path_params["project"])
+        async with context.platform.database.autocommit() as db:
+            project = await project_rows.PROJECTS.detail(db, context.viewer, project_id)
         if project is None:
             raise NotFound
-        permissions.require_somebody(call.user)
+        permissions.require_somebody(context.user)
         if not project["is_member"]:
             raise PermissionDenied
         return Wanted(project_id, found.conditions, found.order)
 
-    async def create(self, call: CallDep) -> Response:
+    async def create(self, context: ContextDep) -> Response:
         """Take somebody who has an account into the project."""
-        wanted = await self.wanted(call)
-        body = await call.body()
-        permissions.require(call.user, "create_projectmembership", wanted.project_id)
+        wanted = await self.wanted(context)
+        body = await context.body()
+        permissions.require(context.user, "create_projectmembership", wanted.project_id)
         values = fields.parse(self.fields, body.values, form=body.form)
 
-        async def act(db: Connection) -> Answer:
+        async def work(db: Connection) -> Reply:
             assert wanted.project_id is not None
             user_id = await _user_named(db, values["email"])
             columns = {"project_id": wanted.project_id, "user_id": user_id, "role": values["role_id"]}
             with self.refusing_what_is_taken():
                 member_id = await writing.insert(db, "project_members", columns)
-            row = await self.find(db, call, member_id)
-            return Answer(self.detail(row, call.view), 201)
+            row = await self.find(db, context, member_id)
+            return Reply(self.detail(row, context.view), 201)
 
-        return await call.write(act)
+        return await context.write(work)
 
-    async def update(self, db: Connection, call: Call, row: Row, values: dict[str, Any]) -> None:
+    async def update(self, db: Connection, context: RequestContext, row: Row, values: dict[str, Any]) -> None:
         if values.get("email", row["user_email"]) != row["user_email"]:
             raise Invalid({"email": ["A membership cannot pass to another user."]})
         if "role_id" in values:

@@ -8,10 +8,9 @@ from typing import Any
 from fastapi import Request, Response
 
 from api.crud import fields, filters
-from api.crud.call import Call, CallDep, Then
 from api.crud.fields import Moment, Reference, Text
-from api.crud.filters import TIMES, Sort
-from api.crud.filters import Row as RowFilter
+from api.crud.filters import TIMES, RowFilter, Sort
+from api.crud.request_context import ContextDep, RequestContext
 from api.crud.view import View
 from api.http import queries
 from api.http.errors import Invalid, NotFound
@@ -20,6 +19,7 @@ from api.sessions import responses
 from api.stations.of_station import OfStation
 from db import session_rows, station_rows, timeline_rows
 from db.connections import Connection, Row
+from dispatch.job_service import AfterCommit
 
 _TOO_FINE = (
     "There would be {intervals} intervals, and at most {most} are given. "
@@ -105,9 +105,9 @@ class Sessions(OfStation):
     def detail(self, row: Row, view: View) -> Any:
         return responses.session(row, view)
 
-    def more(self, call: Call) -> dict[str, Any]:
+    def more(self, context: RequestContext) -> dict[str, Any]:
         """Whose place among the session's captures is asked for: that of the first parameter which is given."""
-        request = call.request
+        request = context.request
         values: dict[str, Any] = {f"at_{name}": None for name in _PLACES}
         found = {name: parse(request, name) for name, parse in _PLACES.items()}
         given = next((name for name in _PLACES if queries.last(request, name)), None)
@@ -116,21 +116,21 @@ class Sessions(OfStation):
         offset = queries.natural(queries.last(request, "offset"))
         return {**values, "names_place": given is not None, "page_offset": offset}
 
-    def _openapi(self, operation: str) -> dict[str, Any]:
-        declared = super()._openapi(operation)
+    def openapi(self, operation: str) -> dict[str, Any]:
+        declared = super().openapi(operation)
         if operation != "get":
             return declared
         return {**declared, "parameters": [*declared.get("parameters", []), *_PLACE_PARAMETERS]}
 
-    async def timeline(self, item_id: str, call: CallDep) -> Response:
+    async def timeline(self, item_id: str, context: ContextDep) -> Response:
         """How many captures and detections there are in each interval of a session, and which captures stand for it.
 
         Without a resolution intervals are of a minute, or of as many as keep a long session to 2,880 intervals.
         """
-        minutes = RESOLUTION.read(call.request)
-        wanted = await self.wanted(call)
-        viewer, session_id = call.viewer, queries.row_id(item_id)
-        async with call.platform.database.autocommit() as db:
+        minutes = RESOLUTION.read(context.request)
+        wanted = await self.wanted(context)
+        viewer, session_id = context.viewer, queries.row_id(item_id)
+        async with context.platform.database.autocommit() as db:
             session = await session_rows.BRIEFLY.detail(db, viewer, session_id, wanted)
             if session is None:
                 raise NotFound
@@ -141,9 +141,11 @@ class Sessions(OfStation):
             raise Invalid(
                 {"resolution_minutes": [_TOO_FINE.format(**rows[0], most=timeline_rows.MOST_INTERVALS)]}
             )
-        return json_response(responses.timeline(rows, session["project_id"], call.view))
+        return json_response(responses.timeline(rows, session["project_id"], context.view))
 
-    async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
+    async def check(
+        self, db: Connection, context: RequestContext, values: dict[str, Any], row: Row | None
+    ) -> None:
         start = values.get("start", row["start"] if row else None)
         end = values.get("end", row["end"] if row else None)
         if end is not None and start is not None and end < start:
@@ -151,17 +153,17 @@ class Sessions(OfStation):
         if row is None:
             values.setdefault("group_by", values["start"].date().isoformat())
 
-    async def insert(self, db: Connection, call: Call, values: dict[str, Any]) -> int:
-        session_id = await super().insert(db, call, values)
+    async def insert(self, db: Connection, context: RequestContext, values: dict[str, Any]) -> int:
+        session_id = await super().insert(db, context, values)
         await station_rows.refresh(db, [values["deployment_id"]])
         return session_id
 
-    async def update(self, db: Connection, call: Call, row: Row, values: dict[str, Any]) -> None:
-        await super().update(db, call, row, values)
+    async def update(self, db: Connection, context: RequestContext, row: Row, values: dict[str, Any]) -> None:
+        await super().update(db, context, row, values)
         await station_rows.refresh(db, [row["deployment_id"], values.get("deployment_id")])
 
-    async def remove(self, db: Connection, call: Call, row: Row) -> Then | None:
-        await super().remove(db, call, row)
+    async def remove(self, db: Connection, context: RequestContext, row: Row) -> AfterCommit | None:
+        await super().remove(db, context, row)
         await station_rows.refresh(db, [row["deployment_id"]])
         return None
 

@@ -7,10 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from api.auth import permissions
-from api.crud.call import Answer, Call, CallDep, Then
 from api.crud.fields import Number, Reference, Regex, Text
-from api.crud.filters import TIMES, Sort
-from api.crud.filters import Row as RowFilter
+from api.crud.filters import TIMES, RowFilter, Sort
+from api.crud.request_context import ContextDep, Reply, RequestContext
 from api.crud.resource import Resource
 from api.crud.view import View
 from api.http import queries
@@ -20,7 +19,7 @@ from api.jobs.responses import JobStarted
 from api.stations import responses
 from db import grouping_rows, station_rows, writing
 from db.connections import Connection, Row
-from dispatch.job_service import Outcome
+from dispatch.job_service import AfterCommit, Outcome
 from jobs.job_type import JobType
 from workflows.data_storage_sync import JOB_TYPE as SYNC
 from workflows.regroup_events import JOB_TYPE as REGROUP
@@ -71,72 +70,76 @@ class Stations(Resource):
     def detail(self, row: Row, view: View) -> Any:
         return responses.station(row, view)
 
-    async def update(self, db: Connection, call: Call, row: Row, values: dict[str, Any]) -> Then | None:
+    async def update(
+        self, db: Connection, context: RequestContext, row: Row, values: dict[str, Any]
+    ) -> AfterCommit | None:
         """A station whose sessions are not what its captures say is grouped again (domain 4.1)."""
-        await super().update(db, call, row, values)
+        await super().update(db, context, row, values)
         if not await grouping_rows.is_needed(db, row["id"]):
             return None
-        return (await _start(db, call, REGROUP, row)).after_commit
+        return (await _start(db, context, REGROUP, row)).after_commit
 
-    async def sync(self, item_id: str, call: CallDep) -> Response:
+    async def sync(self, item_id: str, context: ContextDep) -> Response:
         """Start a job that syncs the station's captures from its storage source."""
 
-        async def act(db: Connection, row: Row) -> Answer:
+        async def work(db: Connection, row: Row) -> Reply:
             if row["data_source_id"] is None:
                 raise Refusal("Deployment must have a data source to sync captures from")
-            begun = await _start(db, call, SYNC, row)
+            begun = await _start(db, context, SYNC, row)
             body = {"job_id": begun.job_id, "project_id": row["project_id"]}
-            return Answer(body, then=begun.after_commit)
+            return Reply(body, after_commit=begun.after_commit)
 
-        return await self.act_on(call, item_id, "sync_deployment", act)
+        return await self.run_action(context, item_id, "sync_deployment", work)
 
-    async def sync_all(self, call: CallDep) -> Response:
+    async def sync_all(self, context: ContextDep) -> Response:
         """Start a job for each station of a project that has a storage source."""
-        permissions.require_somebody(call.user)
-        project_id = await call.project_id()
+        permissions.require_somebody(context.user)
+        project_id = await context.project_id()
         if project_id is None:
-            if queries.last(call.request, "project_id"):
+            if queries.last(context.request, "project_id"):
                 raise NotFound
             raise Refusal("A project_id is required to sync all stations.")
 
-        async def act(db: Connection) -> Answer:
-            if await writing.missing(db, [("project_id", "projects", project_id)], None, viewer=call.viewer):
+        async def work(db: Connection) -> Reply:
+            if await writing.missing(
+                db, [("project_id", "projects", project_id)], None, viewer=context.viewer
+            ):
                 raise NotFound
-            permissions.require(call.user, "sync_deployment", project_id)
+            permissions.require(context.user, "sync_deployment", project_id)
             begun = [
-                await _start(db, call, SYNC, station)
+                await _start(db, context, SYNC, station)
                 for station in await station_rows.with_source(db, project_id)
             ]
             job_ids = [each.job_id for each in begun]
             body = {"job_ids": job_ids, "queued": len(job_ids), "project_id": project_id}
-            return Answer(body, then=lambda: _after(begun))
+            return Reply(body, after_commit=lambda: _after(begun))
 
-        return await call.write(act)
+        return await context.write(work)
 
-    async def regroup(self, item_id: str, call: CallDep) -> Response:
+    async def regroup(self, item_id: str, context: ContextDep) -> Response:
         """Start a job that groups the station's captures into sessions."""
 
-        async def act(db: Connection, row: Row) -> Answer:
-            begun = await _start(db, call, REGROUP, row)
+        async def work(db: Connection, row: Row) -> Reply:
+            begun = await _start(db, context, REGROUP, row)
             body = {"job_id": begun.job_id, "deployment_id": row["id"], "project_id": row["project_id"]}
-            return Answer(body, 202, then=begun.after_commit)
+            return Reply(body, 202, after_commit=begun.after_commit)
 
-        return await self.act_on(call, item_id, "regroup_deployment", act)
+        return await self.run_action(context, item_id, "regroup_deployment", work)
 
 
-STARTED_AT_ONCE = 50
+MAX_STARTS_PER_REQUEST = 50
 """Jobs that one request tells Temporal of; those after them are delivered by the outbox relay."""
 
 
-async def _start(db: Connection, call: Call, job_type: JobType, station: Row) -> Outcome:
+async def _start(db: Connection, context: RequestContext, job_type: JobType, station: Row) -> Outcome:
     """Ask for a job of that type about a station."""
     new = job_type.new(station["project_id"], deployment_id=station["id"])
-    return await call.platform.jobs.create(db, new, start=True, request_id=current_request_id())
+    return await context.platform.jobs.create(db, new, start=True, request_id=current_request_id())
 
 
 async def _after(begun: Sequence[Outcome]) -> None:
     """Start the first of them."""
-    starts = [each.after_commit for each in begun[:STARTED_AT_ONCE] if each.after_commit is not None]
+    starts = [each.after_commit for each in begun[:MAX_STARTS_PER_REQUEST] if each.after_commit is not None]
     await asyncio.gather(*(start() for start in starts))
 
 

@@ -1,11 +1,11 @@
-"""CountCache for the menu of the page, and what the API offers (domain 8)."""
+"""Counts for the menu of the page, and what the API offers (domain 8)."""
 
 from collections.abc import Sequence
 
 from fastapi import APIRouter, Response
 from typing_extensions import TypedDict
 
-from api.crud.call import CallDep
+from api.crud.request_context import ContextDep
 from api.http import queries
 from api.http.responses import json_response
 from db import summary_rows
@@ -34,20 +34,20 @@ class StatusSummary(TypedDict):
 @router.get(
     "/status/summary/",
     operation_id="get_summary",
-    responses={200: {"description": "CountCache.", "model": StatusSummary}},
+    responses={200: {"description": "Counts.", "model": StatusSummary}},
     response_model=None,
     openapi_extra={"parameters": [queries.parameter("project_id", {"type": "integer", "minimum": 1})]},
 )
-async def get_summary(call: CallDep) -> Response:
+async def get_summary(context: ContextDep) -> Response:
     """How much there is of everything that the caller may see, in one project or in all."""
-    project_id, viewer = await call.project_id(), call.viewer
-    async with call.platform.database.autocommit() as db:
+    project_id, viewer = await context.project_id(), context.viewer
+    async with context.platform.database.autocommit() as db:
         found = await summary_rows.summary(db, viewer, project_id)
 
         async def count() -> int:
             return await summary_rows.detections(db, viewer, project_id)
 
-        detections = await call.platform.counts.get(("detections", viewer, project_id), count)
+        detections = await context.platform.counts.get(("detections", viewer, project_id), count)
     return json_response(
         {
             "projects_count": found["projects"],
@@ -79,8 +79,8 @@ def index(paths: Sequence[str]) -> APIRouter:
         responses={200: {"description": "Addresses by path.", "model": dict[str, str]}},
         response_model=None,
     )
-    async def get_index(call: CallDep) -> Response:
+    async def get_index(context: ContextDep) -> Response:
         """The lists that there are, by path."""
-        return json_response({path: call.links.root(path) for path in paths})
+        return json_response({path: context.links.root(path) for path in paths})
 
     return root

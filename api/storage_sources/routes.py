@@ -7,7 +7,6 @@ from typing import Any
 from fastapi import Response
 
 from api.auth import permissions
-from api.crud.call import Call, CallDep
 from api.crud.fields import (
     Reference,
     Regex,
@@ -19,6 +18,7 @@ from api.crud.fields import (
     request_body,
 )
 from api.crud.filters import TIMES, Sort
+from api.crud.request_context import ContextDep, RequestContext
 from api.crud.resource import Resource
 from api.crud.view import View
 from api.http.errors import ApiError, Invalid, NotFound
@@ -79,23 +79,25 @@ class StorageSources(Resource):
     def item(self, row: Row, view: View) -> Any:
         return responses.storage(row, view)
 
-    async def prepare(self, call: Call, values: Mapping[str, Any], row: Row | None) -> None:
+    async def prepare(self, context: RequestContext, values: Mapping[str, Any], row: Row | None) -> None:
         """Look up the name of the store, if it is said where the source lies."""
         if row is not None and set(PLACE).isdisjoint(values):
             return
         address = {**(row or NOWHERE), **values}["endpoint_url"] or ""
-        call.known[address] = await call.platform.stores.reach(Source("", endpoint_url=address))
+        context.known[address] = await context.platform.stores.reach(Source("", endpoint_url=address))
 
-    async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
+    async def check(
+        self, db: Connection, context: RequestContext, values: dict[str, Any], row: Row | None
+    ) -> None:
         """Folders and private networks are for superusers, who vouch for what they write; folders lie under a root."""
         before = NOWHERE if row is None else await self._locked(db, row)
         after = {**before, **values}
         moved = [name for name in PLACE if (after[name] or "") != (before[name] or "")]
         source = Source(after["bucket"], after["prefix"], endpoint_url=after["endpoint_url"], trusted=True)
-        reach = call.known.get(source.endpoint_url or "", Reach.UNKNOWN)
+        reach = context.known.get(source.endpoint_url or "", Reach.UNKNOWN)
         if not source.endpoint_url:
             reach = Reach.ALLOWED
-        if call.user is not None and call.user.is_superuser:
+        if context.user is not None and context.user.is_superuser:
             if not set(PLACE).isdisjoint(values):
                 same = "endpoint_url" not in moved
                 unsure = reach is Reach.UNKNOWN and same and before["trusted"]
@@ -107,7 +109,7 @@ class StorageSources(Resource):
                 what = "be a folder of the server" if source.is_folder else "in a network that is not public"
                 raise Invalid({"endpoint_url": [FOR_SUPERUSERS.format(what)]})
         if source.is_folder and moved:
-            await self._check_folder(call, source)
+            await self._check_folder(context, source)
 
     async def _locked(self, db: Connection, row: Row) -> Row:
         """Where a source lies, keys and all; nobody moves it until the end of the transaction."""
@@ -117,37 +119,37 @@ class StorageSources(Resource):
             raise NotFound
         return access
 
-    async def _check_folder(self, call: Call, source: Source) -> None:
+    async def _check_folder(self, context: RequestContext, source: Source) -> None:
         try:
-            await asyncio.to_thread(call.platform.stores.folders.top, source)
+            await asyncio.to_thread(context.platform.stores.folders.top, source)
         except StorageError as error:
             raise Invalid({"endpoint_url": [f"{error}."]}) from error
 
-    async def test(self, item_id: str, call: CallDep) -> Response:
+    async def test(self, item_id: str, context: ContextDep) -> Response:
         """Look whether the store can be reached, and whether there are captures where they should be."""
-        wanted = await self.wanted(call)
-        async with call.platform.database.autocommit() as db:
-            row = await self.find(db, call, item_id, wanted)
-            permissions.require(call.user, "test_s3storagesource", self.project_of(row))
+        wanted = await self.wanted(context)
+        async with context.platform.database.autocommit() as db:
+            row = await self.find(db, context, item_id, wanted)
+            permissions.require(context.user, "test_s3storagesource", self.project_of(row))
             access = await storage_rows.access(db, row["id"])
         if access is None:
             raise NotFound
-        given = await parse_apart(TESTED, (await call.body()).values)
+        given = await parse_apart(TESTED, (await context.body()).values)
         # without a connection to the database in hand: a store may take its time
         try:
             found = await probe(
-                call.platform.stores, Source(**access), given.get("subdir"), given.get("regex_filter")
+                context.platform.stores, Source(**access), given.get("subdir"), given.get("regex_filter")
             )
         except InvalidRegex as error:
             raise Invalid({"regex_filter": [str(error)]}) from error
         except StorageError as error:
             raise ApiError(400, {"detail": str(error), "code": error.code}) from error
-        async with call.platform.database.autocommit() as db:
+        async with context.platform.database.autocommit() as db:
             await storage_rows.mark_checked(db, row["id"])
         # no capture yet, so no address that names one; that of a file in a folder would
         first = {"path": found.first, "public_base_url": None, "source": access}
         folder = Source(**access).is_folder
-        url = found.first if folder or found.first is None else capture_url(first, call.view)
+        url = found.first if folder or found.first is None else capture_url(first, context.view)
         return json_response(responses.storage_tested(found, url))
 
 

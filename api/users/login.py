@@ -8,8 +8,8 @@ from fastapi import APIRouter, Response
 from api.auth.authentication import password_fits, token_of
 from api.auth.tokens import hash_token, new_token
 from api.crud import fields
-from api.crud.call import CallDep
 from api.crud.fields import Text
+from api.crud.request_context import ContextDep
 from api.http.errors import Invalid, NotAuthenticated, Throttled
 from api.http.responses import json_response
 from api.users.responses import AuthToken
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/auth/token", tags=["authentication"])
 
 CREDENTIALS = {"email": Text(max_length=254), "password": Text(max_length=1024)}
 REFUSED = {"non_field_errors": ["Unable to log in with provided credentials."]}
-FROM_ONE_ADDRESS = 5
+ATTEMPTS_FACTOR_PER_ADDRESS = 5
 """So many more failures are borne from one network address, behind which many users may be."""
 
 
@@ -30,21 +30,21 @@ FROM_ONE_ADDRESS = 5
     response_model=None,
     openapi_extra={"requestBody": fields.request_body(fields.object_schema(CREDENTIALS))},
 )
-async def log_in(call: CallDep) -> Response:
+async def log_in(context: ContextDep) -> Response:
     """A token for an e-mail address and its password. Who fails too often waits. Takes no Idempotency-Key."""
-    body = await call.body()
+    body = await context.body()
     try:
         given = fields.parse(CREDENTIALS, body.values)
     except Invalid:
         raise Invalid(REFUSED) from None
     email, password = given.get("email", "").lower(), given.get("password", "")
-    client = call.request.client
+    client = context.request.client
     account_name, origin = f"account {email}", f"address {client.host if client else ''}"
-    most = call.platform.login_attempts
-    async with call.platform.database.transaction() as db:
+    most = context.platform.login_attempts
+    async with context.platform.database.transaction() as db:
         wait = max(
             await user_rows.note_attempt(db, account_name, most),
-            await user_rows.note_attempt(db, origin, most * FROM_ONE_ADDRESS),
+            await user_rows.note_attempt(db, origin, most * ATTEMPTS_FACTOR_PER_ADDRESS),
         )
         if wait > 0:
             raise Throttled(math.ceil(wait))
@@ -55,7 +55,7 @@ async def log_in(call: CallDep) -> Response:
     if account is None or not fits:
         raise Invalid(REFUSED)
     token, token_hash = new_token()
-    async with call.platform.database.transaction() as db:
+    async with context.platform.database.transaction() as db:
         await user_rows.forget_failures(db, account_name)
         await user_rows.take_back_attempt(db, origin)
         await user_rows.add_token(db, account.id, "login", token_hash)
@@ -63,11 +63,11 @@ async def log_in(call: CallDep) -> Response:
 
 
 @router.post("/logout/", status_code=204, operation_id="log_out", response_model=None)
-async def log_out(call: CallDep) -> Response:
+async def log_out(context: ContextDep) -> Response:
     """Take back the token that the request carries."""
-    token = token_of(call.request)
-    if call.user is None or token is None:
+    token = token_of(context.request)
+    if context.user is None or token is None:
         raise NotAuthenticated
-    async with call.platform.database.transaction() as db:
+    async with context.platform.database.transaction() as db:
         await user_rows.remove_token(db, hash_token(token))
     return Response(status_code=204)

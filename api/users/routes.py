@@ -9,8 +9,8 @@ from api.auth import permissions
 from api.auth.authentication import hash_password
 from api.auth.tokens import new_token
 from api.crud import fields
-from api.crud.call import Answer, Call, CallDep
 from api.crud.fields import Email, Text
+from api.crud.request_context import ContextDep, Reply, RequestContext
 from api.crud.resource import Resource
 from api.crud.view import View
 from api.http.errors import Invalid, PermissionDenied
@@ -19,7 +19,7 @@ from api.users import responses
 from db import user_rows, writing
 from db.connections import Connection, Row
 
-SHORTEST_PASSWORD = 8
+MIN_PASSWORD_LENGTH = 8
 PROFILE = {"name": Text(blank=True, max_length=255)}
 
 
@@ -46,28 +46,32 @@ class Users(Resource):
     def item(self, row: Row, view: View) -> Any:
         return responses.user(row, view)
 
-    async def check_may_create(self, call: Call, values: Any, project_id: int | None) -> None:
-        if not permissions.require_somebody(call.user).is_superuser:
+    async def check_may_create(self, context: RequestContext, values: Any, project_id: int | None) -> None:
+        if not permissions.require_somebody(context.user).is_superuser:
             raise PermissionDenied
 
-    async def create(self, call: CallDep) -> Response:
+    async def create(self, context: ContextDep) -> Response:
         """Make a user, who can log in with the password; for superusers."""
-        await self.check_may_create(call, {}, None)
-        return await super().create(call)
+        await self.check_may_create(context, {}, None)
+        return await super().create(context)
 
-    async def check(self, db: Connection, call: Call, values: dict[str, Any], row: Row | None) -> None:
-        if len(values["password"]) < SHORTEST_PASSWORD:
-            message = f"This password is too short. It must contain at least {SHORTEST_PASSWORD} characters."
+    async def check(
+        self, db: Connection, context: RequestContext, values: dict[str, Any], row: Row | None
+    ) -> None:
+        if len(values["password"]) < MIN_PASSWORD_LENGTH:
+            message = (
+                f"This password is too short. It must contain at least {MIN_PASSWORD_LENGTH} characters."
+            )
             raise Invalid({"password": [message]})
 
-    async def insert(self, db: Connection, call: Call, values: dict[str, Any]) -> int:
+    async def insert(self, db: Connection, context: RequestContext, values: dict[str, Any]) -> int:
         # slow on purpose, so not on the event loop
         password_hash = await asyncio.to_thread(hash_password, values["password"])
         columns = {"email": values["email"], "name": values.get("name", ""), "password_hash": password_hash}
         return await writing.insert(db, "users", columns)
 
-    async def made(self, call: Call, row: Row) -> Answer:
-        return Answer({"email": row["email"], "id": row["id"]}, 201)
+    async def made(self, context: RequestContext, row: Row) -> Reply:
+        return Reply({"email": row["email"], "id": row["id"]}, 201)
 
 
 class Tokens(Resource):
@@ -87,35 +91,35 @@ class Tokens(Resource):
     def item(self, row: Row, view: View) -> Any:
         return responses.token(row, view)
 
-    def may_create(self, call: Call, project_id: int | None) -> bool:
-        return call.user is not None
+    def may_create(self, context: RequestContext, project_id: int | None) -> bool:
+        return context.user is not None
 
-    async def list(self, call: CallDep) -> Response:
+    async def list(self, context: ContextDep) -> Response:
         """The caller's tokens, by name."""
-        permissions.require_somebody(call.user)
-        return await super().list(call)
+        permissions.require_somebody(context.user)
+        return await super().list(context)
 
-    async def create(self, call: CallDep) -> Response:
+    async def create(self, context: ContextDep) -> Response:
         """Make a token; the answer is the only place where it can be read. Takes no Idempotency-Key."""
-        user = permissions.require_somebody(call.user)
-        values = fields.parse(self.fields, (await call.body()).values)
+        user = permissions.require_somebody(context.user)
+        values = fields.parse(self.fields, (await context.body()).values)
         token, token_hash = new_token()
-        async with call.platform.database.transaction() as db:
+        async with context.platform.database.transaction() as db:
             token_id = await user_rows.add_token(db, user.id, values["name"], token_hash)
-            row = await self.find(db, call, token_id)
-        body = {**responses.token(row, call.view), "auth_token": token}
+            row = await self.find(db, context, token_id)
+        body = {**responses.token(row, context.view), "auth_token": token}
         return json_response(body, 201)
 
-    async def delete(self, item_id: str, call: CallDep) -> Response:
+    async def delete(self, item_id: str, context: ContextDep) -> Response:
         """Take a token back."""
-        permissions.require_somebody(call.user)
+        permissions.require_somebody(context.user)
 
-        async def act(db: Connection) -> Answer:
-            row = await self.find(db, call, item_id)
+        async def work(db: Connection) -> Reply:
+            row = await self.find(db, context, item_id)
             await writing.delete(db, "auth_tokens", row["id"])
-            return Answer(None, 204)
+            return Reply(None, 204)
 
-        return await call.write(act)
+        return await context.write(work)
 
 
 users = Users()
@@ -127,25 +131,25 @@ _ME: dict[int | str, dict[str, Any]] = {
 
 
 @own.get("/me/", operation_id="get_me", responses=_ME, response_model=None)
-async def me(call: CallDep) -> Response:
+async def me(context: ContextDep) -> Response:
     """The user whose token the request carries."""
-    user = permissions.require_somebody(call.user)
+    user = permissions.require_somebody(context.user)
     row = {"id": user.id, "name": user.name, "image": user.image, "email": user.email}
-    return json_response(responses.user(row, call.view))
+    return json_response(responses.user(row, context.view))
 
 
-async def change_me(call: CallDep) -> Response:
+async def change_me(context: ContextDep) -> Response:
     """Change what the caller says of themselves."""
-    user = permissions.require_somebody(call.user)
-    body = await call.body()
+    user = permissions.require_somebody(context.user)
+    body = await context.body()
     values = fields.parse(PROFILE, body.values, partial=True, form=body.form)
 
-    async def act(db: Connection) -> Answer:
+    async def work(db: Connection) -> Reply:
         await writing.update(db, "users", user.id, values)
-        row = await users.find(db, call, user.id)
-        return Answer(responses.user(row, call.view))
+        row = await users.find(db, context, user.id)
+        return Reply(responses.user(row, context.view))
 
-    return await call.write(act)
+    return await context.write(work)
 
 
 _PROFILE = {"requestBody": fields.request_body(fields.object_schema(PROFILE))}
@@ -167,7 +171,7 @@ for _method, _operation_id in (("PUT", "replace_me"), ("PATCH", "edit_me")):
     responses={200: {"description": "Every role.", "model": list[responses.RoleDescription]}},
     response_model=None,
 )
-async def list_roles(call: CallDep) -> Response:
+async def list_roles(context: ContextDep) -> Response:
     """The roles that a member of a project can have."""
     return json_response(
         [

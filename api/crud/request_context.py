@@ -27,6 +27,7 @@ from db.connections import Connection
 from db.idempotency_rows import Kept
 from db.listing import Viewer
 from db.user_rows import User
+from dispatch.job_service import AfterCommit
 
 REPLAYED = "Idempotency-Replayed"
 """Header of an answer that was given before."""
@@ -34,18 +35,16 @@ REPLAYED = "Idempotency-Replayed"
 
 PROJECT = queries.Whole("project_id", "The project that the request is about.", maximum=2**63 - 1)
 """One that is not there is ignored."""
-Then = Callable[[], Awaitable[object]]
-"""What is done once a transaction is committed."""
 
 
 @dataclass(frozen=True)
-class Answer:
+class Reply:
     """What a request that changed something is answered, and what is done once that is committed."""
 
     body: Any
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-    then: Then | None = None
+    after_commit: AfterCommit | None = None
 
     @property
     def response(self) -> Response:
@@ -55,7 +54,7 @@ class Answer:
 
 
 @dataclass
-class Call:
+class RequestContext:
     """One request. `user` is null for anonymous."""
 
     request: Request
@@ -113,13 +112,13 @@ class Call:
         """Whether the caller wants to change one version only."""
         return "if-match" in self.request.headers
 
-    async def write(self, act: Callable[[Connection], Awaitable[Answer]]) -> Response:
-        """The answer to what `act` does in one transaction; once only for one Idempotency-Key of a user."""
+    async def write(self, work: Callable[[Connection], Awaitable[Reply]]) -> Response:
+        """The response to what `work` does in one transaction; once only for one Idempotency-Key of a user."""
         key = self._idempotency_key()
         if key is None:
             async with self.platform.database.transaction() as db:
-                answer = await act(db)
-            return await self._done(answer)
+                reply = await work(db)
+            return await self._done(reply)
         user_id, fingerprint = require_somebody(self.user).id, await self._fingerprint()
         async with self.platform.database.transaction() as db:
             if not await idempotency_rows.hold(db, user_id, key):
@@ -127,18 +126,18 @@ class Call:
             kept = await idempotency_rows.find(db, user_id, key)
             if kept is not None:
                 return _again(kept, fingerprint)
-            answer = await act(db)
-            response = answer.response
-            headers = {"Location": answer.headers["Location"]} if "Location" in answer.headers else {}
-            kept = Kept(fingerprint, answer.status, headers, bytes(response.body))
+            reply = await work(db)
+            response = reply.response
+            headers = {"Location": reply.headers["Location"]} if "Location" in reply.headers else {}
+            kept = Kept(fingerprint, reply.status, headers, bytes(response.body))
             await idempotency_rows.keep(db, user_id, key, kept)
-        return await self._done(answer, response)
+        return await self._done(reply, response)
 
-    async def _done(self, answer: Answer, response: Response | None = None) -> Response:
+    async def _done(self, reply: Reply, response: Response | None = None) -> Response:
         self.platform.counts.forget()
-        if answer.then is not None:
-            await answer.then()
-        return response or answer.response
+        if reply.after_commit is not None:
+            await reply.after_commit()
+        return response or reply.response
 
     def _idempotency_key(self) -> str | None:
         key = self.request.headers.get("idempotency-key")
@@ -163,14 +162,14 @@ def _again(kept: Kept, fingerprint: str) -> Response:
     return Response(kept.body, kept.status, headers, media_type="application/json")
 
 
-async def call_of(request: Request) -> Call:
+async def context_of(request: Request) -> RequestContext:
     """Who calls, for routes. Anonymous costs no query."""
     platform: Platform = request.app.state.platform
     user = None
     if "authorization" in request.headers:
         async with platform.database.autocommit() as db:
             user = await authenticate(db, request)
-    return Call(request, platform, user, Links(request))
+    return RequestContext(request, platform, user, Links(request))
 
 
-CallDep = Annotated[Call, Depends(call_of)]
+ContextDep = Annotated[RequestContext, Depends(context_of)]
