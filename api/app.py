@@ -30,6 +30,7 @@ from api.http.errors import (
     answer_conflict,
     answer_http_error,
     answer_job_error,
+    answer_row_gone,
     answer_unavailable,
     answer_unforeseen,
 )
@@ -50,6 +51,7 @@ from api.users import routes as users
 from config import Settings
 from db.connections import Database
 from db.liveness import Watch
+from db.writing import RowGone
 from dispatch.job_service import JobService
 from dispatch.outbox_relay import OutboxRelay
 from jobs.errors import JobError
@@ -156,6 +158,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(HTTPException, answer_http_error)
     for unavailable in (OperationalError, InterfaceError, ReadOnlySqlTransaction):
         app.add_exception_handler(unavailable, answer_unavailable)
+    app.add_exception_handler(RowGone, answer_row_gone)
     app.add_exception_handler(IntegrityError, answer_conflict)
     app.add_exception_handler(Exception, answer_unforeseen)
     _add_middleware(app, chosen)

@@ -11,8 +11,9 @@ from api.crud.fields import Integer, Moment, Reference, Text, Url
 from api.crud.filters import TIMES, RowFilter, Sort, Yes
 from api.crud.request_context import ContextDep, Reply, RequestContext
 from api.crud.view import View
+from api.http.errors import NotFound
 from api.stations.of_station import OfStation
-from db import capture_rows, capture_set_rows, session_rows, station_rows
+from db import capture_rows, capture_set_rows, session_rows, station_rows, writing
 from db.connections import Connection, Row
 from dispatch.job_service import AfterCommit
 
@@ -105,6 +106,9 @@ class Captures(OfStation):
         async def work(db: Connection, row: Row) -> Reply:
             set_id = await capture_rows.starred_set(db, row["project_id"])
             await capture_set_rows.lock(db, set_id)
+            # that waited for who deletes captures
+            if await writing.missing(db, [("id", "source_images", row["id"])], row["project_id"]):
+                raise NotFound
             change = capture_set_rows.add if starred else capture_set_rows.remove
             total = await change(db, set_id, row["id"])
             return Reply({"collection": set_id, "total_images": total})

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from fastapi import Response
-from psycopg.errors import UniqueViolation
+from psycopg.errors import ForeignKeyViolation, UniqueViolation
 
 from api.auth import permissions
 from api.crud import fields
@@ -14,7 +14,7 @@ from api.crud.fields import Reference
 from api.crud.reading import Reading
 from api.crud.request_context import ContextDep, Reply, RequestContext
 from api.http import queries
-from api.http.errors import ApiError, Invalid
+from api.http.errors import ApiError, Invalid, NotFound
 from db import writing
 from db.connections import Connection, Row
 from db.listing import Wanted
@@ -27,15 +27,16 @@ class Changing(Reading):
         """Make one."""
         permissions.require_somebody(context.user)
         body = await context.body()
-        values = await fields.parse_apart(self.fields, body.values, form=body.form)
-        await self.prepare(context, values, None)
+        parsed = await fields.parse_apart(self.fields, body.values, form=body.form)
+        await self.prepare(context, parsed, None)
 
         async def work(db: Connection) -> Reply:
+            values = dict(parsed)  # which the checks may add to
             project_id = values.get(self.project_field)
             await self.check_references(db, context, values, project_id)
             await self.check_may_create(context, values, project_id)
             await self.check(db, context, values, None)
-            with self.refusing_what_is_taken():
+            with self.refusing_conflicts(context, values):
                 item_id, after_commit = await self.make(db, context, values)
             row = await self.find(db, context, item_id)
             return replace(await self.made(context, row), after_commit=after_commit)
@@ -43,8 +44,12 @@ class Changing(Reading):
         return await context.write(work)
 
     @contextmanager
-    def refusing_what_is_taken(self) -> Iterator[None]:
-        """Raises Invalid where the database knows of another one, be it made at this very moment."""
+    def refusing_conflicts(self, context: RequestContext, values: Mapping[str, Any]) -> Iterator[None]:
+        """Raises what is wrong where only the database knows it, be it since this very moment.
+
+        Invalid for a value that another row has, or for the id of a row that is no more; NotFound if what the path
+        names, or what that belongs to, is no more.
+        """
         try:
             yield
         except UniqueViolation as error:
@@ -53,6 +58,18 @@ class Changing(Reading):
                 raise
             field, message = taken
             raise Invalid({field: [message]}) from error
+        except ForeignKeyViolation as error:
+            name = self._naming(writing.broken_reference(error, self.listing.table))
+            if values.get(name) is not None:
+                raise Invalid({name: [fields.does_not_exist(values[name])]}) from error
+            if context.request.path_params:
+                raise NotFound from error
+            raise
+
+    def _naming(self, column: str | None) -> str:
+        """The field that says which row a column names."""
+        names = {self.columns.get(name, name): name for name in self.fields}
+        return {**names, **self.named_by}.get(column or "", "")
 
     async def made(self, context: RequestContext, row: Row) -> Reply:
         """The answer to a create."""
@@ -84,7 +101,7 @@ class Changing(Reading):
             if values.get(self.project_field, project_id) != project_id:
                 raise Invalid({self.project_field: [f"A {self.one} cannot move to another project."]})
             await self.check(db, context, values, row)
-            with self.refusing_what_is_taken():
+            with self.refusing_conflicts(context, values):
                 after_commit = await self.update(db, context, row, values)
             row = await self.find(db, context, row["id"])
             return Reply(self.detail(row, context.view), after_commit=after_commit)
@@ -127,7 +144,8 @@ class Changing(Reading):
             row = await self.find_to_change(db, context, item_id, wanted)
             if permission is not None:
                 permissions.require(context.user, permission, self.project_of(row))
-            return await work(db, row)
+            with self.refusing_conflicts(context, {}):
+                return await work(db, row)
 
         return await context.write(work_on_row)
 

@@ -45,6 +45,8 @@ class Declaration:
     searched: ClassVar[tuple[str, ...]] = ()
     default_limit: ClassVar[int] = queries.DEFAULT_PAGE_ROWS
     operations: ClassVar[frozenset[str]] = ALL
+    named_by: ClassVar[Mapping[str, str]] = {}
+    """By column, the field that says which row it names, where it is not the field of that column."""
     unique: ClassVar[Mapping[str, tuple[str, str]]] = {}
     """By name of the constraint: the field whose value another one has already, and what is said of it."""
     parameters: ClassVar[Mapping[str, tuple[queries.Query, ...]]] = {}

@@ -8,10 +8,12 @@ lost or the process died, changes nothing twice.
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request, Response
+from psycopg.errors import DeadlockDetected
 
 from api.auth.authentication import authenticate
 from api.auth.permissions import require_somebody
@@ -29,6 +31,9 @@ from db.listing import Viewer
 from db.user_rows import User
 from dispatch.job_service import AfterCommit
 
+T = TypeVar("T")
+MAX_TRIES = 4
+"""How often a transaction is done that deadlocks with others, such as the deletion of what it changes."""
 REPLAYED = "Idempotency-Replayed"
 """Header of an answer that was given before."""
 
@@ -113,25 +118,39 @@ class RequestContext:
         return "if-match" in self.request.headers
 
     async def write(self, work: Callable[[Connection], Awaitable[Reply]]) -> Response:
-        """The response to what `work` does in one transaction; once only for one Idempotency-Key of a user."""
+        """The response to what `work` does in one transaction; once only for one Idempotency-Key of a user.
+
+        `work` may be called several times, each time after all that it did was undone: see `_in_transaction`.
+        """
         key = self._idempotency_key()
         if key is None:
-            async with self.platform.database.transaction() as db:
-                reply = await work(db)
-            return await self._done(reply)
+            return await self._done(await self._in_transaction(work))
         user_id, fingerprint = require_somebody(self.user).id, await self._fingerprint()
-        async with self.platform.database.transaction() as db:
+
+        async def work_once(db: Connection) -> tuple[Reply | None, Response]:
             if not await idempotency_rows.hold(db, user_id, key):
                 raise InFlight
             kept = await idempotency_rows.find(db, user_id, key)
             if kept is not None:
-                return _again(kept, fingerprint)
+                return None, _again(kept, fingerprint)
             reply = await work(db)
             response = reply.response
             headers = {"Location": reply.headers["Location"]} if "Location" in reply.headers else {}
             kept = Kept(fingerprint, reply.status, headers, bytes(response.body))
             await idempotency_rows.keep(db, user_id, key, kept)
-        return await self._done(reply, response)
+            return reply, response
+
+        reply, response = await self._in_transaction(work_once)
+        return response if reply is None else await self._done(reply, response)
+
+    async def _in_transaction(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """What `work` returns. Done again if PostgreSQL undid it, since it and others waited for each other."""
+        for _ in range(MAX_TRIES - 1):
+            with suppress(DeadlockDetected):
+                async with self.platform.database.transaction() as db:
+                    return await work(db)
+        async with self.platform.database.transaction() as db:
+            return await work(db)
 
     async def _done(self, reply: Reply, response: Response | None = None) -> Response:
         self.platform.counts.forget()

@@ -227,6 +227,11 @@ async def answer_conflict(request: Request, error: Exception) -> Response:
     return json_response({"detail": detail}, 409, {"Retry-After": "1"})
 
 
+async def answer_row_gone(request: Request, error: Exception) -> Response:
+    """What a request is about was deleted after it was let in."""
+    return json_response({"detail": "Not found."}, 404)
+
+
 async def answer_unforeseen(request: Request, error: Exception) -> Response:
     """A defect of ours: the trace goes to the log, not to the caller."""
     request_id = current_request_id()

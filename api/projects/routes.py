@@ -1,9 +1,12 @@
 """Projects and their members (domain 1.1, 8)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
 from fastapi import Response
+from psycopg.errors import ForeignKeyViolation
 
 from api.auth import permissions
 from api.crud import fields
@@ -91,14 +94,13 @@ class Projects(Resource):
     async def check(
         self, db: Connection, context: RequestContext, values: dict[str, Any], row: Row | None
     ) -> None:
-        pipeline_id = values.get("settings", {}).get("default_processing_pipeline_id")
-        if await writing.missing(db, [("pipeline", "pipelines", pipeline_id)], None):
-            message = f"default_processing_pipeline_id: {fields.does_not_exist(pipeline_id)}"
-            raise Invalid({"settings": [message]})
+        if await writing.missing(db, [("pipeline", "pipelines", _pipeline_of(values))], None):
+            raise _no_pipeline(values)
 
     async def insert(self, db: Connection, context: RequestContext, values: dict[str, Any]) -> int:
         owner = permissions.require_somebody(context.user)
-        project_id = await project_rows.insert(db, _columns(values), owner.id)
+        with _naming_pipeline(values):
+            project_id = await project_rows.insert(db, _columns(values), owner.id)
         # the caller is its manager from now on, also for the answer to this very request
         context.user = owner.with_role(project_id, "ProjectManager")
         return project_id
@@ -106,9 +108,31 @@ class Projects(Resource):
     async def update(self, db: Connection, context: RequestContext, row: Row, values: dict[str, Any]) -> None:
         columns = _columns(values)
         flags = columns.pop("feature_flags", None)
-        await writing.update(db, "projects", row["id"], columns)
+        with _naming_pipeline(values):
+            await writing.update(db, "projects", row["id"], columns)
         if flags:
             await project_rows.set_flags(db, row["id"], orjson.dumps(flags).decode())
+
+
+@contextmanager
+def _naming_pipeline(values: dict[str, Any]) -> Iterator[None]:
+    """Raises Invalid if the pipeline, whose id lies within the settings, has just been deleted."""
+    try:
+        yield
+    except ForeignKeyViolation as error:
+        if writing.broken_reference(error, "projects") != "default_processing_pipeline_id":
+            raise
+        raise _no_pipeline(values) from error
+
+
+def _pipeline_of(values: dict[str, Any]) -> int | None:
+    pipeline_id: int | None = values.get("settings", {}).get("default_processing_pipeline_id")
+    return pipeline_id
+
+
+def _no_pipeline(values: dict[str, Any]) -> Invalid:
+    reason = fields.does_not_exist(_pipeline_of(values))
+    return Invalid({"settings": [f"default_processing_pipeline_id: {reason}"]})
 
 
 def _columns(values: dict[str, Any]) -> dict[str, Any]:
@@ -171,7 +195,7 @@ class Members(Resource):
             assert wanted.project_id is not None
             user_id = await _user_named(db, values["email"])
             columns = {"project_id": wanted.project_id, "user_id": user_id, "role": values["role_id"]}
-            with self.refusing_what_is_taken():
+            with self.refusing_conflicts(context, {}):
                 member_id = await writing.insert(db, "project_members", columns)
             row = await self.find(db, context, member_id)
             return Reply(self.detail(row, context.view), 201)

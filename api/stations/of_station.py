@@ -13,6 +13,8 @@ from db.connections import Connection
 class OfStation(Resource):
     """What belongs to a station, and by it to a project."""
 
+    named_by = {"project_id": "deployment_id"}
+
     async def check_references(
         self, db: Connection, context: RequestContext, values: Any, project_id: int | None
     ) -> None:

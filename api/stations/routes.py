@@ -100,16 +100,19 @@ class Stations(Resource):
                 raise NotFound
             raise Refusal("A project_id is required to sync all stations.")
 
-        async def work(db: Connection) -> Reply:
-            if await writing.missing(
-                db, [("project_id", "projects", project_id)], None, viewer=context.viewer
-            ):
+        async def check_project(db: Connection) -> None:
+            named = [("project_id", "projects", project_id)]
+            if await writing.missing(db, named, None, viewer=context.viewer):
                 raise NotFound
+
+        async def work(db: Connection) -> Reply:
+            await check_project(db)
             permissions.require(context.user, "sync_deployment", project_id)
-            begun = [
-                await _start(db, context, SYNC, station)
-                for station in await station_rows.with_source(db, project_id)
-            ]
+            stations = await station_rows.with_source(db, project_id)
+            if not stations:
+                # that waited for who deletes some of them, or the project
+                await check_project(db)
+            begun = [await _start(db, context, SYNC, station) for station in stations]
             job_ids = [each.job_id for each in begun]
             body = {"job_ids": job_ids, "queued": len(job_ids), "project_id": project_id}
             return Reply(body, after_commit=lambda: _after(begun))
