@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from api.count_cache import CountCache
-from api.files import Signer
+from api.auth.signed_files import Signer
+from api.crud.count_cache import CountCache
 from db import project_rows
 from db.connections import Database
 from dispatch.job_service import JobService

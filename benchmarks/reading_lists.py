@@ -6,7 +6,14 @@ import time
 import httpx2
 import psycopg
 
-from api.routes import capture_sets, captures, jobs, models, places, projects
+from api.capture_sets import routes as capture_sets
+from api.captures import routes as captures
+from api.exports import routes as exports
+from api.jobs import routes as jobs
+from api.pipelines import routes as pipelines
+from api.projects import routes as projects
+from api.sessions import routes as sessions
+from api.stations import routes as stations
 from benchmarks.harness import (
     execute,
     field_of,
@@ -150,8 +157,8 @@ async def _every_list(http: httpx2.AsyncClient, ids: tuple[int, int, int, int], 
 def _explain(url: str, project_id: int, user_id: int) -> None:
     """What PostgreSQL does for a page and a count of each list."""
     viewer = Viewer(user_id, True, "UTC")
-    every = (jobs.jobs, capture_sets.sets, *captures.resources, *places.resources, projects.resources[0])
-    for resource in (*every, *models.resources):
+    nouns = (jobs, capture_sets, sessions, captures, stations, pipelines, exports)
+    for resource in (*(each for noun in nouns for each in noun.resources), projects.resources[0]):
         for name, wanted in (("all", EVERYTHING), ("of a project", Wanted(project_id))):
             for what, (statement, values) in {
                 "page": resource.listing.paging(viewer, wanted, limit=20, offset=0),

@@ -68,7 +68,7 @@ def add(
     data_dir: DataDir = USUAL_FOLDER,
 ) -> None:
     """Make a user."""
-    from api.authentication import hash_password
+    from api.auth.authentication import hash_password
     from db import user_rows
 
     if password is None and not no_password:
@@ -116,7 +116,7 @@ def password(
     data_dir: DataDir = USUAL_FOLDER,
 ) -> None:
     """Set a password; tokens stay as they are."""
-    from api.authentication import hash_password
+    from api.auth.authentication import hash_password
     from db import user_rows
 
     password_hash = hash_password(new)
@@ -137,7 +137,7 @@ def token(
     data_dir: DataDir = USUAL_FOLDER,
 ) -> None:
     """Make a token and print it: it can be read here only."""
-    from api.tokens import new_token
+    from api.auth.tokens import new_token
     from db import user_rows
 
     made, token_hash = new_token()
@@ -172,7 +172,7 @@ def role(
     data_dir: DataDir = USUAL_FOLDER,
 ) -> None:
     """Take a user into a project, or change what they are there."""
-    from api.permissions import ROLES
+    from api.auth.permissions import ROLES
     from db import project_rows
 
     if key not in ROLES:

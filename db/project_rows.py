@@ -96,9 +96,11 @@ async def set_role(db: Connection, project_id: int, user_id: int, role: str) -> 
     await db.execute(_SET_ROLE, {"project_id": project_id, "user_id": user_id, "role": role})
 
 
-_FLAG = "SELECT coalesce((feature_flags ->> %(flag)s)::boolean, %(usual)s) FROM projects WHERE id = %(project_id)s"
+_FLAG = """
+SELECT coalesce((SELECT (feature_flags ->> %(flag)s)::boolean FROM projects WHERE id = %(project_id)s), %(usual)s)
+"""
 
 
 async def flag(db: Connection, project_id: int, flag: str, usual: bool) -> bool:
-    """Whether a feature is on in a project; `usual` where nobody said."""
+    """Whether a feature is on in a project; `usual` where nobody said, or the project is no more."""
     return bool(await value(db, _FLAG, {"project_id": project_id, "flag": flag, "usual": usual}))

@@ -110,12 +110,14 @@ async def refresh(db: Connection, station_ids: Iterable[int | None]) -> None:
 
 
 _WITH_SOURCE = """
-SELECT id, project_id FROM deployments WHERE project_id = %(project_id)s AND data_source_id IS NOT NULL ORDER BY id
+SELECT d.id, d.project_id FROM deployments d JOIN projects p ON p.id = d.project_id
+WHERE d.project_id = %(project_id)s AND d.data_source_id IS NOT NULL
+ORDER BY d.id FOR KEY SHARE OF d, p
 """
 
 
 async def with_source(db: Connection, project_id: int) -> list[Row]:
-    """The stations of a project that have a storage source."""
+    """The stations of a project that have a storage source. Neither is deleted before the end of the transaction."""
     return await every(db, _WITH_SOURCE, {"project_id": project_id})
 
 

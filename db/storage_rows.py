@@ -2,6 +2,7 @@
 
 from db.connections import Connection, Row, one
 from db.listing import Listing, times
+from db.writing import RowGone
 
 STORAGE = Listing(
     table="storage_sources",
@@ -50,5 +51,7 @@ async def access(db: Connection, source_id: int) -> Row | None:
 
 
 async def mark_checked(db: Connection, source_id: int) -> None:
-    """The source has just been looked at."""
-    await db.execute(_CHECKED, {"id": source_id})
+    """The source has just been looked at; raises RowGone."""
+    done = await db.execute(_CHECKED, {"id": source_id})
+    if not done.rowcount:
+        raise RowGone("storage_sources", source_id)

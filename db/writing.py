@@ -3,10 +3,25 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from psycopg.errors import ForeignKeyViolation
 from psycopg.types.json import Jsonb
 
 from db.connections import Connection, one, value
 from db.listing import VISIBLE_PROJECTS, Viewer
+
+
+class RowGone(LookupError):
+    """A row that was there a moment ago has been deleted."""
+
+    def __init__(self, table: str, row_id: int) -> None:
+        super().__init__(f"row {row_id} of {table} is no more")
+
+
+def broken_reference(error: ForeignKeyViolation, table: str) -> str | None:
+    """The column of `table` that names a row which is no more; null if it is a column of another table."""
+    start = f"fk_{table}_"
+    name = error.diag.constraint_name or ""
+    return name.removeprefix(start) if error.diag.table_name == table and name.startswith(start) else None
 
 
 def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,18 +39,22 @@ async def insert(db: Connection, table: str, values: Mapping[str, Any]) -> int:
 
 
 async def update(db: Connection, table: str, row_id: int, values: Mapping[str, Any]) -> None:
-    """Change what is given of a row."""
+    """Change what is given of a row; raises RowGone."""
     columns = _columns(values)
     if not columns:
         return
     changes = ", ".join(f'"{name}" = %({name})s' for name in columns)
     statement = f"UPDATE {table} SET {changes}, updated_at = now() WHERE id = %(row_id)s"
-    await db.execute(statement, {**columns, "row_id": row_id})
+    done = await db.execute(statement, {**columns, "row_id": row_id})
+    if not done.rowcount:
+        raise RowGone(table, row_id)
 
 
 async def delete(db: Connection, table: str, row_id: int) -> None:
-    """Remove a row."""
-    await db.execute(f"DELETE FROM {table} WHERE id = %(row_id)s", {"row_id": row_id})
+    """Remove a row; raises RowGone."""
+    done = await db.execute(f"DELETE FROM {table} WHERE id = %(row_id)s", {"row_id": row_id})
+    if not done.rowcount:
+        raise RowGone(table, row_id)
 
 
 SCOPED = frozenset(

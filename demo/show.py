@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 from rich.console import Console
 
-from api.tokens import new_token
+from api.auth.tokens import new_token
 from commands import display, up
 from commands.connection import Refused, Server
 from config import Settings

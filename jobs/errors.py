@@ -19,7 +19,7 @@
         - StoreRefuses       an object store does not give what it is asked for
     - ServiceUnavailable     the far end of somebody else does not answer; trying again may help
 
-Nothing here knows of HTTP or of Temporal: `api.errors` turns these into responses,
+Nothing here knows of HTTP or of Temporal: `api.http.errors` turns these into responses,
 `activities.reporting` into Temporal failures.
 """
 

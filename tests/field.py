@@ -7,8 +7,8 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from api.authentication import hash_password
-from api.tokens import new_token
+from api.auth.authentication import hash_password
+from api.auth.tokens import new_token
 from db import user_rows, writing
 from db.connections import Database, Row, every, value
 

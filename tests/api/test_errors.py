@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from api.errors import STATUS_OF
+from api.http.errors import STATUS_OF
 from db import job_rows
 from db.connections import Connection, value
 from jobs.errors import JobError
@@ -29,12 +29,17 @@ def test_every_job_error_has_an_answer() -> None:
 
 async def waits(field: Field, holding: Connection) -> None:
     """Returns once somebody waits for what a connection holds."""
+    await waits_for(field, holding.info.backend_pid)
+
+
+async def waits_for(field: Field, backend_pid: int) -> None:
+    """Returns once somebody waits for what a process of PostgreSQL holds."""
 
     async def look() -> bool:
         async with field.database.transaction() as db:
             statement = """SELECT EXISTS (SELECT FROM pg_stat_activity
             WHERE datname = current_database() AND %(holder)s = ANY(pg_blocking_pids(pid)))"""
-            return bool(await value(db, statement, {"holder": holding.info.backend_pid}))
+            return bool(await value(db, statement, {"holder": backend_pid}))
 
     await until(look, "a request waits")
 

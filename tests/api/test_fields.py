@@ -5,9 +5,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from api import fields
-from api.errors import Invalid
-from api.fields import Boolean, Choice, Document, Field, Integer, Reference, Slug, Text
+from api.crud import fields
+from api.crud.fields import Boolean, Choice, Document, Field, Integer, Reference, Slug, Text
+from api.http.errors import Invalid
 from tests import field as field_data
 from tests.golden import recorded
 

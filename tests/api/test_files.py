@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from api.files import Signer
+from api.auth.signed_files import Signer
 from config import Settings
 from storage.sources import Source
 from tests.conftest import serving
@@ -101,7 +101,7 @@ async def test_an_address_that_was_changed_or_has_expired_is_good_no_more(
     }
 
     answers = {name: (await anybody.get(each)).status_code for name, each in forged.items()}
-    monkeypatch.setattr("api.files.time.time", lambda clock=time.time: clock() + 9 * 86_400)
+    monkeypatch.setattr("api.auth.signed_files.time.time", lambda clock=time.time: clock() + 9 * 86_400)
 
     assert answers == dict.fromkeys(forged, 403)
     assert (await anybody.get(url)).status_code == 403

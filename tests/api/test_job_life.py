@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from api import permissions
+from api.auth import permissions
 from db import job_rows
 from jobs.status import ACTIVE, FINAL, Status
 from tests.field import Field

@@ -11,7 +11,7 @@ import pytest
 from starlette.routing import Mount, Route
 
 from api.app import create_app
-from api.links import FILES, PREFIX
+from api.http.links import FILES, PREFIX
 from config import Settings
 from tests.field import Field, Person
 

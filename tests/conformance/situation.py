@@ -6,8 +6,8 @@ from typing import Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from api.authentication import hash_password
-from api.tokens import new_token
+from api.auth.authentication import hash_password
+from api.auth.tokens import new_token
 from db import station_rows, user_rows
 from db.connections import Connection, Database
 from storage.sources import Source
