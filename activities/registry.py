@@ -13,14 +13,16 @@ from activities import (
 )
 from activities.resources import Resources
 
+MODULES = (
+    data_storage_sync,
+    measure_captures,
+    populate_captures_collection,
+    regroup_events,
+    run_records,
+    sweep,
+)
+
 
 def activities(resources: Resources) -> list[Callable[..., Any]]:
     """All activities, bound to what they work with."""
-    return [
-        *run_records.activities(resources),
-        *sweep.activities(resources),
-        *data_storage_sync.activities(resources),
-        *measure_captures.activities(resources),
-        *populate_captures_collection.activities(resources),
-        *regroup_events.activities(resources),
-    ]
+    return [each for module in MODULES for each in module.activities(resources)]

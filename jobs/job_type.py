@@ -18,6 +18,9 @@ KNOWN = {
 }
 """Every kind that the jobs API speaks of, by key, also those that do not run here (contract 3)."""
 
+SUPERUSERS_ONLY = frozenset({"post_processing", "unknown"})
+"""Those among them that no role may run (contract 1.8)."""
+
 
 @dataclass(frozen=True)
 class JobType:
@@ -27,6 +30,8 @@ class JobType:
     name: str
     """What people read."""
     stages: tuple[Stage[Any, Any], ...]
+    superusers_only: bool = False
+    """Whether no role may run it; else project and data managers may."""
     title: str = "{type}"
     """What a job is called that nobody named: `{type}` is the name of the type, the rest are names of its inputs."""
 

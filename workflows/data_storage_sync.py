@@ -40,6 +40,8 @@ JOB_TYPE = JobType(
 
 @workflow.defn(name=JOB_TYPE.key)
 class DataStorageSync:
+    job_type = JOB_TYPE
+
     @workflow.run
     async def run(self, request: JobRequest) -> JobResult:
         return await run_job(JOB_TYPE, request, self.sync)

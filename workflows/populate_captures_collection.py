@@ -25,6 +25,8 @@ JOB_TYPE = JobType(
 
 @workflow.defn(name=JOB_TYPE.key)
 class PopulateCapturesCollection:
+    job_type = JOB_TYPE
+
     @workflow.run
     async def run(self, request: JobRequest) -> JobResult:
         return await run_job(JOB_TYPE, request, self.populate)

@@ -6,6 +6,7 @@ from typing import Any
 
 from api.http.errors import NotAuthenticated, PermissionDenied
 from db.user_rows import User
+from workflows.registry import RUN_BY_MANAGERS
 
 
 def _all(noun: str, *verbs: str) -> frozenset[str]:
@@ -15,11 +16,10 @@ def _all(noun: str, *verbs: str) -> frozenset[str]:
 BASIC = frozenset({"create_job", "run_single_image_ml_job", "star_sourceimage"})
 EXPORTS = frozenset({"create_dataexport", "delete_dataexport"})
 IDENTIFICATIONS = _all("identification")
-_RUNNABLE = ("ml", "populate_captures_collection", "data_storage_sync", "regroup_events", "data_export")
 MANAGES_DATA = (
     BASIC
     | {"update_job", "sync_deployment", "register_pipelines"}
-    | {f"run_{key}_job" for key in _RUNNABLE}
+    | {f"run_{key}_job" for key in RUN_BY_MANAGERS}
     | _all("sourceimagecollection", "populate")
 )
 MANAGES_PROJECT = (

@@ -492,7 +492,7 @@ def _bad_stations() -> list[tuple[dict[str, Any] | None, str]]:
 
 _BAD_STATIONS = _bad_stations()
 
-MAKERS: dict[str, Maker] = {Populate.key: Populate(), Regroup.key: Regroup(), Sync.key: Sync()}
+MAKERS: dict[str, Maker] = {maker.key: maker for maker in (Populate(), Regroup(), Sync())}
 
 
 class NoMaker(Exception):
