@@ -15,7 +15,11 @@ class JobWorkflow(Protocol):
     job_type: JobType
 
 
-JOB_WORKFLOWS: tuple[type[JobWorkflow], ...] = (DataStorageSync, PopulateCapturesCollection, RegroupEvents)
+JOB_WORKFLOWS: tuple[type[JobWorkflow], ...] = (
+    DataStorageSync,
+    PopulateCapturesCollection,
+    RegroupEvents,
+)
 
 WORKFLOWS: tuple[type, ...] = (*JOB_WORKFLOWS, Sweep)
 """What a worker runs: the job types, and the sweep."""

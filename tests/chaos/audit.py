@@ -10,8 +10,8 @@ from jobs import lines
 from jobs.status import FINAL, Status
 from tests.chaos import makers
 from tests.chaos.facts import Facts, JobFacts
-from tests.chaos.makers import Left
 from tests.chaos.plan import BY_CHANCE, Kind, Plan, Wish
+from tests.chaos.work import Left
 
 
 class Flaw(StrEnum):

@@ -11,8 +11,8 @@ from temporalio.exceptions import ApplicationError
 
 from tests.chaos import makers
 from tests.chaos.client import Client
-from tests.chaos.makers import Fields
 from tests.chaos.plan import Plan
+from tests.chaos.work import Fields
 from tests.field import Field
 from workflows.registry import JOB_TYPES
 

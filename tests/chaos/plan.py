@@ -6,7 +6,8 @@ from enum import StrEnum
 from random import Random
 
 from tests.chaos import makers
-from tests.chaos.makers import MAKERS, Work
+from tests.chaos.makers import MAKERS
+from tests.chaos.work import Work
 from workflows.registry import JOB_TYPES
 
 

@@ -11,18 +11,8 @@ import pytest
 from monitoring.file_names import taken_at
 from storage.folders import Folders
 from storage.sources import Source
-from tests.chaos.makers import (
-    BUCKET,
-    FOLDERS,
-    PREFIX,
-    Left,
-    Sync,
-    Work,
-    errors_of,
-    files_in,
-    listed,
-    write_files,
-)
+from tests.chaos.makers import BUCKET, FOLDERS, PREFIX, Sync, errors_of, files_in, listed, write_files
+from tests.chaos.work import Left, Work
 
 SYNC = Sync()
 WORK: Work = SYNC.plain(Random(1), large=True, steady=True)

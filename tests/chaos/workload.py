@@ -18,9 +18,9 @@ from jobs.runs import JobRequest
 from jobs.status import FINAL, Status
 from tests.chaos import makers
 from tests.chaos.client import Client, Refused, Unanswered
-from tests.chaos.makers import Fields
 from tests.chaos.plan import BY_CHANCE, Fault, Kind, Plan, Wish
 from tests.chaos.quiet import Movement, Patience, until_over
+from tests.chaos.work import Fields
 from tests.field import Field
 
 logger = logging.getLogger("chaos.workload")
