@@ -50,7 +50,7 @@ def _tagged(started: Message, body: Message, known: str | None) -> Message:
     tag = entity_tag(body.get("body", b""))
     headers = [*started["headers"], (b"etag", tag.encode())]
     have = [each.strip().removeprefix("W/") for each in (known or "").split(",")]
-    # the validator of the very body that the caller has: the plain one, or the packed one
+    # the validator of the very body that the caller has: the plain one, or the one as gzip
     same = next((each for each in have if each in (tag, gzip_etag(tag))), tag if "*" in have else None)
     if same is None:
         return {**started, "headers": headers}

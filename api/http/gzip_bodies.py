@@ -8,7 +8,7 @@ from api.http.responses import gzip_etag
 
 
 class Gzip(GZipMiddleware):
-    """Packs answers, but no pictures: they are packed already, and are fetched in parts."""
+    """Compresses responses, but no pictures: they are compressed already, and are fetched in parts."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(FILES):

@@ -18,7 +18,7 @@ class Links:
         self._root, self._files = f"{host}{PREFIX}", f"{host}{FILES}"
         chosen = queries.last(request, "format")
         self._query = f"?{urlencode({'format': chosen})}" if chosen else ""
-        # an address that ended in .json gives addresses that do
+        # the addresses in a response to one that ended in .json end in it too
         self._end = f".{suffix}" if (suffix := request.scope.get("format_suffix")) else "/"
 
     def to(self, path: str, item_id: int) -> str:
