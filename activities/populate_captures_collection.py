@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from activities.reporting import implements, reporting
+from activities.reporter import implements, reporting
 from activities.resources import Resources
 from db import capture_set_rows, sampling_rows
 from jobs.errors import InvalidSampling, MissingInput

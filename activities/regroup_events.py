@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from activities.reporting import StageReporter, implements, reporting
+from activities.reporter import StageReporter, implements, reporting
 from activities.resources import Resources
 from db import grouping_rows, station_rows
 from db.station_rows import Station

@@ -20,7 +20,7 @@
     - ServiceUnavailable     the far end of somebody else does not answer; trying again may help
 
 Nothing here knows of HTTP or of Temporal: `api.errors` turns these into responses,
-`activities.reporting` into Temporal failures.
+`activities.failures` into Temporal failures.
 """
 
 from datetime import timedelta
