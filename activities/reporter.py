@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from temporalio import activity
 
-from activities.failures import OUT_OF_REACH, first_line, for_temporal
+from activities.failures import OUT_OF_REACH, Tries, first_line, for_temporal
 from activities.keeper import SECONDS_BETWEEN_BEATS, keep
 from activities.resources import Resources
 from db import stage_rows
@@ -25,9 +25,6 @@ from jobs.status import Status
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-
-WAITS_FOR = "waits_for"
-"""In a cursor: the job whose end this one waits for. Attempts that only look again say nothing."""
 
 
 class RunPayload(Protocol):
@@ -61,6 +58,8 @@ class StageReporter:
         self.stage = begun.stage
         self.cursor: dict[str, Any] | None = begun.cursor
         """Where to go on; written by the next effect, and by nothing else."""
+        self.waits_for = begun.waits_for
+        """The job for which the attempt before this one waited; what the work begins with has been said then."""
         self.paused = begun.paused
         """Whether the run was paused when last heard of."""
         self._lines: list[Line] = []
@@ -201,8 +200,8 @@ async def reporting(
     The body goes on where the row's cursor says. Errors leave as what Temporal must know of them: whether
     trying again can help.
     """
-    with for_temporal(), resources.signals.subscribe(payload.job_id) as signal:
-        report = await _begin(resources, stage, payload)
+    with for_temporal() as tries, resources.signals.subscribe(payload.job_id) as signal:
+        report = await _begin(resources, stage, payload, tries)
         keeping = asyncio.create_task(keep(report, signal, body=_current_task()))
         try:
             yield report
@@ -223,17 +222,19 @@ async def reporting(
             await asyncio.gather(keeping, return_exceptions=True)
 
 
-async def _begin(resources: Resources, stage: Stage[Any, Any], payload: RunPayload) -> StageReporter:
+async def _begin(
+    resources: Resources, stage: Stage[Any, Any], payload: RunPayload, tries: Tries
+) -> StageReporter:
     info = activity.info()
     # a lot of its own: Temporal gives the numbers of attempts out anew after a reset of the activity
     attempt = f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}/{secrets.token_hex(8)}"
     async with resources.database.autocommit() as db:
         begun = await stage_rows.begin(db, payload.job_id, payload.run, stage.key, attempt)
+    tries.waited = begun.waited
     report = StageReporter(resources, payload, begun, attempt)
     if report.finished:
         return report
-    waited = (report.cursor or {}).get(WAITS_FOR) is not None
-    if not waited and (info.attempt > 1 or report.cursor is not None):
+    if report.waits_for is None and (info.attempt > 1 or report.cursor is not None):
         report.log(f"Going on with stage {stage.key}, attempt {info.attempt}{_failed_before()}", "WARNING")
     report.stop_if_paused()
     return report
