@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from activities.data_storage_sync import source_of
-from activities.reporting import StageReporter, implements, reporting
+from activities.reporter import StageReporter, implements, reporting
 from activities.resources import Resources
+from activities.station_source import source_of
 from db import measuring_rows, syncing_rows
 from db.measuring_rows import Measured, Unmeasured
 from jobs.runs import ClaimedRun

@@ -4,13 +4,21 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from activities.reporting import implements, reporting
+from activities.exclusive import Work, exclusive
+from activities.reporter import implements, reporting
 from activities.resources import Resources
 from db import capture_set_rows, sampling_rows
-from jobs.errors import InvalidSampling, MissingInput
+from jobs.errors import CaptureSetBusy, InvalidSampling, MissingInput
 from jobs.runs import ClaimedRun
 from monitoring import sampling
 from workflows.populate_captures_collection import POPULATE
+
+FILLING = Work(
+    "filling of set",
+    "filling source image collection",
+    "filling source image collection",
+    busy=CaptureSetBusy,
+)
 
 
 class PopulateCapturesCollection:
@@ -26,11 +34,13 @@ class PopulateCapturesCollection:
                 return
             if run.source_image_collection_id is None:
                 raise MissingInput("source image collection", "source_image_collection_id")
-            report.progress(0.1)
             report.set("Captures added", 0)
             async with self.resources.database.autocommit() as db:
                 chosen_set = await capture_set_rows.get(db, run.source_image_collection_id)
-            report.log(f"Populating source image collection {chosen_set}")
+            if report.waits_for is None:
+                report.log(f"Populating source image collection {chosen_set}")
+            await exclusive(report, FILLING, chosen_set.id, chosen_set)
+            report.progress(0.1)
             try:
                 arguments = sampling.sampler(chosen_set.method, chosen_set.kwargs)
             except sampling.SamplingError as error:

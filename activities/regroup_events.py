@@ -3,16 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
-from activities.reporting import StageReporter, implements, reporting
+from activities.exclusive import Work, exclusive
+from activities.reporter import StageReporter, implements, reporting
 from activities.resources import Resources
 from db import grouping_rows, station_rows
 from db.station_rows import Station
-from jobs.errors import MissingStation
+from jobs.errors import MissingStation, StationBusy
 from jobs.runs import ClaimedRun
 from jobs.stages import key_of
 from monitoring import grouping
 from workflows.data_storage_sync import REGROUP_SESSIONS
 from workflows.regroup_events import COUNTS, REGROUP
+
+GROUPING = Work("grouping of station", "grouping deployment", "grouping deployment", busy=StationBusy)
 
 
 class RegroupEvents:
@@ -30,7 +33,8 @@ class RegroupEvents:
                 raise MissingStation("regroup events")
             async with self.resources.database.autocommit() as db:
                 station = await station_rows.get(db, run.deployment_id)
-            report.log(f"Regrouping captures for deployment {station}")
+            if report.waits_for is None:
+                report.log(f"Regrouping captures for deployment {station}")
             await group(self.resources, report, station, "after regrouping")
 
     @implements(REGROUP_SESSIONS)
@@ -41,18 +45,24 @@ class RegroupEvents:
             # a sync has a station, or it has failed before
             async with self.resources.database.autocommit() as db:
                 station = await station_rows.get(db, run.deployment_id or 0)
-            report.log(f"Regrouping captures into sessions for deployment {station}")
+            if report.waits_for is None:
+                report.log(f"Regrouping captures into sessions for deployment {station}")
             await group(self.resources, report, station, "after sync regroup")
 
 
 async def group(resources: Resources, report: StageReporter, station: Station, after: str) -> None:
-    """Group all captures of a station as the last effect of a stage; `after` says in the job's log after what."""
+    """Group all captures of a station as the last effect of a stage; `after` says in the job's log after what.
+
+    Raises StationBusy while another job does so.
+    """
+    await exclusive(report, GROUPING, station.id, station)
     if not (station.session_time_gap_seconds or 0) > 0:
         report.log(
             f"The project's session time gap is {station.session_time_gap_seconds} s;"
             f" grouping by the default of {grouping.DEFAULT_GAP.total_seconds():.0f} s",
             "WARNING",
         )
+    # one that was paused or has died in the middle of its effect may not be out of it yet
     async with resources.database.autocommit() as db:
         if not await grouping_rows.is_free(db, station.id):
             report.log(f"Another job is grouping deployment {station}; waiting until it is done", "WARNING")

@@ -6,7 +6,7 @@ from typing import Any
 
 from temporalio import activity
 
-from activities.reporting import for_temporal
+from activities.failures import for_temporal
 from activities.resources import Resources
 from db import job_rows, run_rows, stage_rows
 from db.log_rows import Line

@@ -5,7 +5,7 @@ from typing import Any
 
 from temporalio import activity
 
-from activities.reporting import for_temporal
+from activities.failures import for_temporal
 from activities.resources import Resources
 from dispatch.recovery import Recovery
 from jobs.stages import JOBS_QUEUE

@@ -25,7 +25,8 @@ def seeding(jobs: str) -> str:
          jsonb_to_recordset(CAST(%(stages)s AS jsonb)) AS stage (position int, key text, name text, params jsonb)
     ON CONFLICT (job_id, key) DO UPDATE
     SET position = excluded.position, name = excluded.name, params = excluded.params,
-        status = 'CREATED', progress = 0, cursor = NULL, attempt = NULL, updated_at = now()
+        status = 'CREATED', progress = 0, cursor = NULL, attempt = NULL, turn_kind = NULL, turn_id = NULL,
+        waits_for = NULL, waited = 0, updated_at = now()
     """
 
 
@@ -83,17 +84,17 @@ async def get_all(db: Connection, job_id: int) -> list[StageSnapshot]:
 
 # FOR SHARE makes closing the run and working for it wait for each other: whatever commits after the run was closed
 # finds it closed
-_LIVE = """
+LIVE = """
     SELECT id, paused_at IS NOT NULL AS paused FROM jobs
     WHERE id = %(job_id)s AND run = %(run)s AND status = 'STARTED' FOR SHARE
 """
 _BEGIN = f"""
-WITH live AS ({_LIVE}), begun AS (
+WITH live AS ({LIVE}), begun AS (
     UPDATE job_stages s
     SET attempt = %(attempt)s, updated_at = clock_timestamp(),
         status = CASE WHEN s.status = 'CREATED' AND NOT live.paused THEN 'STARTED' ELSE s.status END
     FROM live WHERE s.job_id = live.id AND s.key = %(key)s
-    RETURNING s.key, s.name, s.status, s.progress, s.params, s.cursor, live.paused
+    RETURNING s.key, s.name, s.status, s.progress, s.params, s.cursor, s.waits_for, s.waited, live.paused
 )
 SELECT begun.*, pg_notify('nightjar_jobs', CAST(%(job_id)s AS text) || ' STARTED') FROM begun
 """
@@ -106,6 +107,10 @@ class Begun:
     stage: StageSnapshot
     cursor: dict[str, Any] | None
     """What the newest committed effect left."""
+    waits_for: int | None
+    """The job whose turn it was when the attempt before this one looked, if it was not this one's."""
+    waited: int
+    """Temporal's number of the newest attempt that only waited for its turn; 0 if none did."""
     paused: bool
     """True if nothing is to be begun now."""
 
@@ -118,7 +123,7 @@ async def begin(db: Connection, job_id: int, run: int, key: str, attempt: str) -
     row = await one(db, _BEGIN, {"job_id": job_id, "run": run, "key": key, "attempt": attempt})
     if row is None:
         raise RunEnded(job_id, run)
-    return Begun(snapshot(row), row["cursor"], row["paused"])
+    return Begun(snapshot(row), row["cursor"], row["waits_for"], row["waited"], row["paused"])
 
 
 _STANDING = """
@@ -139,7 +144,7 @@ async def standing(db: Connection, job_id: int, run: int, key: str, attempt: str
 
 # the stage's row is locked as it is by now: of two attempts the one that began first finds that it is no longer the one
 _REPORT = f"""
-WITH live AS ({_LIVE}), held AS (
+WITH live AS ({LIVE}), held AS (
     SELECT s.job_id, s.key FROM job_stages s, live
     WHERE s.job_id = live.id AND s.key = %(key)s
       AND (CAST(%(attempt)s AS text) IS NULL OR s.attempt = %(attempt)s)

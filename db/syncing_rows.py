@@ -11,26 +11,6 @@ from db import station_rows
 from db.connections import Connection, Row, one
 from db.station_rows import STATION
 
-# a key of its own beside that of grouping: syncing a station does not keep it from being grouped
-_LOCK = (
-    "SELECT pg_advisory_xact_lock(hashtextextended('sync of station ' || CAST(%(station_id)s AS text), 0))"
-)
-# a job has its turn from when it took it until its stage, or its run, is over, or it is paused
-_OTHER = """
-SELECT j.id FROM jobs j JOIN job_stages s ON s.job_id = j.id AND s.key = %(stage)s
-WHERE j.deployment_id = %(station_id)s AND j.id <> %(job_id)s AND j.status = 'STARTED' AND j.paused_at IS NULL
-  AND s.status = 'STARTED' AND (s.cursor ->> 'turn')::boolean
-LIMIT 1
-"""
-
-
-async def other_at_it(db: Connection, station_id: int, job_id: int, stage: str) -> int | None:
-    """The job that has its turn to sync this station; until the end of the transaction no other can take one."""
-    await db.execute(_LOCK, {"station_id": station_id})
-    row = await one(db, _OTHER, {"station_id": station_id, "job_id": job_id, "stage": stage})
-    return None if row is None else int(row["id"])
-
-
 _PLACE = """
 SELECT d.id, d.name, d.project_id, d.data_source_subdir AS subdir, d.data_source_regex AS regex,
        CASE WHEN d.data_source_last_checked IS NOT NULL THEN d.data_source_total_files END AS last_total,

@@ -611,7 +611,19 @@ class JobStageRow(Base):
     """Where the next attempt goes on; written in the transaction of the effect that it stands for."""
     attempt: Mapped[str | None] = mapped_column(Text)
     """The attempt that began last: no other may write."""
+    turn_kind: Mapped[str | None] = mapped_column(String(64))
+    turn_id: Mapped[int | None] = mapped_column(BigInteger)
+    """What this stage alone does to which thing (see turn_rows): holds as long as the stage is under way."""
+    waits_for: Mapped[int | None] = mapped_column(BigInteger)
+    """The job that had that turn when the stage asked for it last."""
+    waited: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """Temporal's number of the newest attempt that only waited for its turn."""
     updated_at: Mapped[datetime] = _now()
+
+    __table_args__ = (
+        # of stages that have ended nobody asks: the index stays as small as what is under way
+        Index("ix_job_stages_turn", "turn_kind", "turn_id", postgresql_where=text("status = 'STARTED'")),
+    )
 
 
 class JobLogRow(Base):

@@ -7,7 +7,7 @@ from diagnosis.explanation import Actor, Cause, Evidence, Explanation
 from diagnosis.facts import SILENT, ActivityFacts, Facts, QueueFacts, StageFacts
 from diagnosis.wording import activity_evidence, counted, how_long, plain, queue_evidence
 from jobs import delay
-from jobs.errors import ServiceUnavailable, StationBusy
+from jobs.errors import BusyError, ServiceUnavailable
 from jobs.status import FINAL, Status
 
 AT_ONCE = timedelta(seconds=3)
@@ -21,6 +21,8 @@ FRESH_ATTEMPT = timedelta(seconds=10)
 """An attempt after failures that is younger may yet fail as they did."""
 PATIENT_STARTS = timedelta(seconds=10)
 """A run whose start Temporal still does not know after this is being refused, not carried over."""
+WAITS_FOR_TURN = frozenset(error.__name__ for error in BusyError.__subclasses__())
+"""The failures of attempts that only found another job at the same thing."""
 MANY_ATTEMPTS = 5
 """What has failed so often will hardly mend itself."""
 
@@ -159,7 +161,7 @@ def _workflows_are_attended(facts: Facts) -> bool:
 
 def _waiting_for_turn(facts: Facts) -> Explanation | None:
     activity = facts.activity
-    if activity is None or activity.failure_type != StationBusy.__name__:
+    if activity is None or activity.failure_type not in WAITS_FOR_TURN:
         return None
     if activity.started and not _may_fail_again(activity, facts.now):
         return None

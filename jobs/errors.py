@@ -9,7 +9,10 @@
     - RunEnded               the run was closed while an activity still worked for it
     - RunPaused              the run is paused: the stage goes on when it is resumed
     - AttemptSuperseded      a later attempt at the stage has begun; this one writes nothing more
-    - StationBusy            another job does the same at that station; this one waits for its turn
+    - TryAgainAfter          nothing is wrong; the work can be done a little later
+        - BusyError          another job does the same to the same thing; this one waits for its turn
+            - StationBusy    … to that station
+            - CaptureSetBusy … to that capture set
     - StageError             a stage failed in a way that no retry can mend
         - MissingInput       the job lacks something that its type needs
         - MissingStation     the same of a station, in the words of the platform
@@ -20,7 +23,7 @@
     - ServiceUnavailable     the far end of somebody else does not answer; trying again may help
 
 Nothing here knows of HTTP or of Temporal: `api.http.errors` turns these into responses,
-`activities.reporting` into Temporal failures.
+`activities.failures` into Temporal failures.
 """
 
 from datetime import timedelta
@@ -76,14 +79,33 @@ class AttemptSuperseded(JobError):
         super().__init__(f"A later attempt works on stage {stage} of job {job_id}")
 
 
-class StationBusy(JobError):
-    """Its name stands in Temporal's record of the failure and in explanations: it is never renamed."""
+class TryAgainAfter(JobError):
+    """Nothing is wrong: the attempt ends, takes no worker's place meanwhile, and is made again after `again_after`."""
 
     again_after = timedelta(seconds=5)
 
-    def __init__(self, job_id: int, station: object) -> None:
-        super().__init__(f"Waiting for job {job_id}, which works on deployment {station}")
+
+class BusyError(TryAgainAfter):
+    """Another job does the same to the same thing, and this one waits for its turn.
+
+    The names of its kinds stand in Temporal's record of the failure and in explanations: they are never renamed.
+    """
+
+    thing = ""
+    """What the jobs work on, in the words of the platform."""
+
+    def __init__(self, job_id: int, name: object, again_after: timedelta = TryAgainAfter.again_after) -> None:
+        super().__init__(f"Waiting for job {job_id}, which works on {self.thing} {name}")
         self.job_id = job_id
+        self.again_after = again_after
+
+
+class StationBusy(BusyError):
+    thing = "deployment"
+
+
+class CaptureSetBusy(BusyError):
+    thing = "source image collection"
 
 
 class StageError(JobError):

@@ -159,7 +159,7 @@ async def _execute(stage: Stage[In, Out], given: In) -> Out:
 
 
 def retry_policy(retrying: Retrying) -> RetryPolicy:
-    """How often and how soon; what no retry can mend is marked so by the activity itself (activities.reporting)."""
+    """How often and how soon; what no retry can mend is marked so by the activity itself (activities.failures)."""
     return RetryPolicy(
         initial_interval=retrying.first,
         backoff_coefficient=retrying.factor,

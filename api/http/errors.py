@@ -29,6 +29,7 @@ from api.http.request_ids import current_request_id
 from api.http.responses import json_response
 from jobs.errors import (
     AttemptSuperseded,
+    CaptureSetBusy,
     CaptureSetNotFound,
     InvalidField,
     InvalidSampling,
@@ -45,6 +46,7 @@ from jobs.errors import (
     StationBusy,
     StationNotFound,
     StoreRefuses,
+    TryAgainAfter,
 )
 
 logger = logging.getLogger("nightjar.api")
@@ -174,6 +176,7 @@ STATUS_OF: dict[type[JobError], int] = {
     RunPaused: 409,
     AttemptSuperseded: 409,
     StationBusy: 409,
+    CaptureSetBusy: 409,
     MissingInput: 400,
     MissingStation: 400,
     MissingSource: 400,
@@ -193,7 +196,7 @@ async def answer_job_error(request: Request, error: Exception) -> Response:
         return json_response({"detail": "Not found."}, status)
     if isinstance(error, InvalidField | InvalidSampling):
         return json_response({error.field: [error.reason]}, status)
-    headers = {"Retry-After": "5"} if isinstance(error, StationBusy | ServiceUnavailable) else None
+    headers = {"Retry-After": "5"} if isinstance(error, TryAgainAfter | ServiceUnavailable) else None
     return json_response({"detail": str(error)}, status, headers)
 
 

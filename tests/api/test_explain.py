@@ -17,7 +17,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities import run_records
-from activities.reporting import StageReporter, reporting
+from activities.reporter import StageReporter, reporting
 from activities.resources import Resources
 from config import Settings
 from db.connections import Database

@@ -144,3 +144,35 @@ def test_sources_that_were_there_before_are_not_trusted_and_stay_when_going_back
     assert names(empty, "SELECT name FROM storage_sources") == {"NAS"}
     columns = "SELECT column_name FROM information_schema.columns WHERE table_name = 'storage_sources'"
     assert "trusted" not in names(empty, columns)
+
+
+def test_turns_of_syncs_under_way_are_kept_when_they_get_columns_of_their_own(empty: str) -> None:
+    schema.migrate(empty, "0006")
+    with psycopg.connect(driver_address(empty)) as connection:
+        connection.execute("INSERT INTO projects (name) VALUES ('Moths')")
+        connection.execute("INSERT INTO deployments (name, project_id) SELECT 'Station', id FROM projects")
+        for cursor in (
+            '{"at": "x", "after": "key", "turn": true, "waits_for": null}',
+            '{"at": "x", "turn": false, "waits_for": 1}',
+        ):
+            connection.execute(
+                """WITH job AS (
+                    INSERT INTO jobs (name, project_id, deployment_id, job_type_key, status, run)
+                    SELECT 'Sync', project_id, id, 'data_storage_sync', 'STARTED', 1 FROM deployments RETURNING id
+                )
+                INSERT INTO job_stages (job_id, key, position, name, status, cursor)
+                SELECT id, 'data_storage_sync', 0, 'Sync', 'STARTED', %s FROM job""",
+                (cursor,),
+            )
+    read = "SELECT concat_ws(', ', {}) FROM job_stages"
+    columns = read.format("turn_kind, turn_id = (SELECT id FROM deployments), waits_for, cursor")
+    cursors = names(empty, read.format("cursor - 'waits_for', cursor ->> 'waits_for'"))
+
+    schema.migrate(empty)
+
+    assert names(empty, columns) == {
+        'sync of station, t, {"at": "x", "after": "key"}',
+        '1, {"at": "x"}',
+    }
+    schema.migrate(empty, "0006")
+    assert names(empty, read.format("cursor - 'waits_for', cursor ->> 'waits_for'")) == cursors

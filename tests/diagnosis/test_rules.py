@@ -20,7 +20,7 @@ from diagnosis.facts import (
 )
 from diagnosis.rules import explain
 from diagnosis.wording import how_long, plain
-from jobs.errors import StationBusy
+from jobs.errors import CaptureSetBusy, StationBusy
 from jobs.status import Status
 
 NOW = datetime(2026, 7, 1, 22, 0, tzinfo=UTC)
@@ -54,6 +54,7 @@ FAILED = ActivityFacts(
     failure="connection refused\nSELECT * FROM moths",
 )
 BUSY = replace(FAILED, failure_type="StationBusy", failure=str(StationBusy(12, "#4 Station 1")))
+SET_BUSY = replace(FAILED, failure_type="CaptureSetBusy", failure=str(CaptureSetBusy(12, "#4 Set")))
 DELAY = StageFacts("delay", "Delay", Status.STARTED, 0.25, ago(5))
 
 
@@ -276,6 +277,13 @@ TABLE: dict[str, tuple[Explanation, Cause, str, Actor, datetime | None]] = {
         said(STARTED, activity=BUSY),
         Cause.WAITING_FOR_TURN,
         "Waiting for job 12, which works on deployment #4 Station 1",
+        Actor.NOBODY,
+        ago(60),
+    ),
+    "for its turn to fill a set": (
+        said(STARTED, activity=SET_BUSY),
+        Cause.WAITING_FOR_TURN,
+        "Waiting for job 12, which works on source image collection #4 Set",
         Actor.NOBODY,
         ago(60),
     ),

@@ -95,6 +95,16 @@ async def effect_under_way(field: Field, waiting: int = 1) -> None:
     await until(look, f"{waiting} effects under way")
 
 
+async def waiting_for_turn(field: Field, jobs: int = 1) -> None:
+    """Until that many jobs wait for another that does the same to the same thing."""
+
+    async def look() -> bool:
+        rows = await field.read("SELECT count(*) AS n FROM job_stages WHERE waits_for IS NOT NULL")
+        return bool(rows[0]["n"] >= jobs)
+
+    await until(look, f"{jobs} jobs that wait for their turn")
+
+
 async def row_of(field: Field, job_id: int) -> Row:
     """The job's row as it is."""
     return (await field.read("SELECT * FROM jobs WHERE id = %(job_id)s", job_id=job_id))[0]

@@ -153,8 +153,9 @@ async def done_by_the_newer_attempt_alone(
     assert ran_once(job), messages(job)
     said_by_all = messages(job)
     going_on = [number for number, line in enumerate(said_by_all) if "Going on with stage" in line]
-    assert len(going_on) == 1
-    of_the_newer = said_by_all[going_on[0] :]
+    # an attempt that was handed to the worker behind the fault may begin once it is over, and is the newest then
+    assert going_on
+    of_the_newer = said_by_all[going_on[-1] :]
     assert len(of_the_newer) == len(set(of_the_newer))
     effect = await written_of_effect(field, set_id)
     assert len(effect) == 5

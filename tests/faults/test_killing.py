@@ -19,6 +19,7 @@ from tests.faults.scenes import (
     said,
     set_held,
     sets_of_one_project,
+    waiting_for_turn,
 )
 from tests.faults.test_databases import own_postgres
 from tests.faults.test_starting import own_temporal
@@ -35,7 +36,9 @@ async def test_when_all_workers_are_killed_with_work_under_way_delayed_and_waiti
         children = [workers.enter_context(worker_process(settings)) for _ in range(2)]
         async with set_held(field, held):
             working_on = [(await make_job(client, project_id, held))["id"] for _ in range(4)]
-            await effect_under_way(field, waiting=4)
+            # one fills the set, the others wait for it without a place of a worker
+            await effect_under_way(field)
+            await waiting_for_turn(field, jobs=3)
             delaying = [(await make_job(client, project_id, free, delay=8))["id"] for _ in range(4)]
             for job_id in delaying:
                 await job_in(client, job_id, "STARTED")

@@ -498,10 +498,9 @@ async def slow(s3: Source) -> AsyncIterator[tuple[Passage, Bucket]]:
 async def has_its_turn(field: Field, job_id: int) -> None:
     async def look() -> bool:
         rows = await field.read(
-            "SELECT cursor ->> 'turn' AS turn FROM job_stages WHERE job_id = %(id)s AND key = 'data_storage_sync'",
-            id=job_id,
+            "SELECT turn_id FROM job_stages WHERE job_id = %(id)s AND key = 'data_storage_sync'", id=job_id
         )
-        return bool(rows and rows[0]["turn"] == "true")
+        return bool(rows and rows[0]["turn_id"] is not None)
 
     await until(look, f"job {job_id} has its turn")
 

@@ -6,131 +6,14 @@ from typing import Any
 
 import psycopg
 import pytest
-from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import ActivityEnvironment
 
-from activities.reporting import StageReporter, reporting
+from activities.reporter import reporting
 from activities.resources import Resources
-from config import Settings
-from db import job_rows, run_rows, stage_rows
-from db.connections import Connection, Database, every
-from db.notifications import Notifications
-from db.run_rows import Execution
-from jobs.runs import ClaimedRun, JobRequest
-from jobs.stages import Stage, StageSnapshot
+from db.connections import Database, every
+from jobs.runs import ClaimedRun
 from jobs.status import Status
-from tests.faults.scenes import database_passage
-from tests.field import Field
-from tests.waiting import until
-from workflows.populate_captures_collection import JOB_TYPE
-
-STAGE = Stage(JOB_TYPE.key, JOB_TYPE.name, takes=ClaimedRun, gives=type(None), params=("Captures added",))
-
-
-@pytest.fixture
-async def run(database: Database, field: Field) -> ClaimedRun:
-    project_id, set_id = await field.small_set()
-    async with database.transaction() as db:
-        request = JobRequest(project_id=project_id, source_image_collection_id=set_id)
-        return await run_rows.claim(db, JOB_TYPE, request, Execution("w", "execution"))
-
-
-async def messages(database: Database, run: ClaimedRun) -> list[str]:
-    async with database.transaction() as db:
-        rows = await every(
-            db, "SELECT message FROM job_logs WHERE job_id = %(id)s ORDER BY id OFFSET 2", {"id": run.job_id}
-        )
-    return [row["message"] for row in rows]
-
-
-async def recorded(db: Connection, run: ClaimedRun) -> tuple[StageSnapshot, dict[str, Any] | None]:
-    """The stage and the cursor, as they are committed."""
-    stage = next(each for each in await stage_rows.get_all(db, run.job_id) if each.key == STAGE.key)
-    rows = await every(db, "SELECT cursor FROM job_stages WHERE job_id = %(id)s", {"id": run.job_id})
-    return stage, rows[0]["cursor"]
-
-
-def environment(attempt: int = 1, client: Client | None = None) -> ActivityEnvironment:
-    made = ActivityEnvironment(client)
-    made.info = replace(made.info, attempt=attempt)
-    return made
-
-
-async def test_what_is_noted_is_written_within_a_second_or_two_and_beats(
-    database: Database, run: ClaimedRun
-) -> None:
-    beats: list[Any] = []
-    go_on = asyncio.Event()
-
-    async def body() -> None:
-        async with reporting(Resources(database), STAGE, run) as report:
-            report.progress(0.25)
-            report.count("Captures added", 3)
-            report.log("a quarter")
-            await go_on.wait()
-
-    env = environment()
-    env.on_heartbeat = lambda *details: beats.append(details)
-    task = asyncio.create_task(env.run(body))
-
-    async def written() -> bool:
-        return await messages(database, run) == ["a quarter"]
-
-    await until(written, "the log line", seconds=5)
-    async with database.transaction() as db:
-        stage, _ = await recorded(db, run)
-    assert (stage.status, stage.progress, stage.values()) == (Status.STARTED, 0.25, {"captures_added": 3})
-
-    async def beaten() -> bool:
-        return any(details[0]["progress"] == 0.25 for details in beats)
-
-    await until(beaten, "a heartbeat with the snapshot", seconds=5)
-    go_on.set()
-    await task
-    async with database.transaction() as db:
-        stage, _ = await recorded(db, run)
-    assert (stage.status, stage.progress) == (Status.SUCCESS, 1.0)
-
-
-async def test_an_attempt_beats_on_while_the_database_hangs(
-    settings: Settings,
-    database: Database,
-    run: ClaimedRun,
-    temporal: Client,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    beats: list[Any] = []
-    begun, go_on = asyncio.Event(), asyncio.Event()
-
-    async with (
-        database_passage(settings) as (way, behind),
-        Database(behind.database_url, size=2, name="behind") as hanging,
-    ):
-
-        async def body() -> None:
-            async with reporting(Resources(hanging), STAGE, run) as report:
-                begun.set()
-                await go_on.wait()
-                report.log("the end")
-
-        env = environment(client=temporal)
-        env.on_heartbeat = lambda *details: beats.append(details)
-        task = asyncio.create_task(env.run(body))
-        await begun.wait()
-        way.freeze()
-        before = len(beats)
-
-        async def given_up() -> bool:
-            return "cannot write how far the stage is" in caplog.text
-
-        # a write hangs for seconds before it is given up, and no beat waits for it
-        await until(given_up, "the end of the hanging write", seconds=30)
-        assert len(beats) - before >= 4
-        way.thaw()
-        go_on.set()
-        await task
-    assert await messages(database, run) == ["the end"]
+from tests.activities.attempts import STAGE, environment, messages, recorded
 
 
 async def test_an_effect_and_its_record_are_one(database: Database, run: ClaimedRun) -> None:
@@ -191,57 +74,6 @@ async def test_the_next_attempt_goes_on_from_the_cursor_of_the_last_effect(
     async with database.transaction() as db:
         stage, _ = await recorded(db, run)
     assert stage.values() == {"captures_added": 4}
-
-
-async def test_a_body_is_stopped_once_its_run_is_over(database: Database, run: ClaimedRun) -> None:
-    reached: list[StageReporter] = []
-
-    async def body() -> None:
-        async with reporting(Resources(database), STAGE, run) as report:
-            reached.append(report)
-            while True:
-                report.count("Captures added")
-                await asyncio.sleep(0.05)
-
-    task = asyncio.create_task(environment().run(body))
-
-    async def started() -> bool:
-        return bool(reached)
-
-    await until(started, "the body")
-    async with database.transaction() as db:
-        await db.execute("UPDATE jobs SET status = 'REVOKED'")
-
-    with pytest.raises(ApplicationError) as caught:
-        await asyncio.wait_for(task, 10)
-    assert caught.value.type == "RunEnded"
-
-
-@pytest.mark.parametrize(
-    ("error", "attempt", "final"),
-    [
-        (ConnectionError("reset"), 9, False),
-        (psycopg.OperationalError("server closed the connection"), 9, False),
-        (psycopg.errors.ReadOnlySqlTransaction("a stand-by"), 9, False),
-        (psycopg.errors.UndefinedColumn("not migrated yet"), 1, False),
-        (psycopg.errors.UndefinedColumn("not migrated yet"), 3, True),
-        (psycopg.errors.NumericValueOutOfRange("too large"), 1, True),
-        (ZeroDivisionError("a defect"), 1, False),
-        (ZeroDivisionError("a defect"), 3, True),
-    ],
-)
-async def test_an_error_says_whether_trying_again_can_help(
-    database: Database, run: ClaimedRun, error: Exception, attempt: int, final: bool
-) -> None:
-    async def body() -> None:
-        async with reporting(Resources(database), STAGE, run):
-            raise error
-
-    with pytest.raises(ApplicationError) as caught:
-        await environment(attempt).run(body)
-
-    assert caught.value.non_retryable is final
-    assert str(error) in str(caught.value)
 
 
 # attempts against each other ----------------------------------------------------------------------------------
@@ -373,29 +205,3 @@ async def test_the_next_attempt_says_why_the_one_before_failed(database: Databas
     assert await messages(database, run) == [
         "Going on with stage populate_captures_collection, attempt 2, after: ConnectionError: the far end hung up"
     ]
-
-
-async def test_news_of_a_cancellation_stops_the_body_at_once(
-    database: Database, run: ClaimedRun, settings: Settings
-) -> None:
-    resources = Resources(database)
-    begun = asyncio.Event()
-
-    async def body() -> None:
-        async with reporting(resources, STAGE, run):
-            begun.set()
-            await asyncio.Event().wait()
-
-    notifications = Notifications(settings.database_url, "news")
-    following = asyncio.create_task(resources.signals.follow(notifications))
-    task = asyncio.create_task(environment().run(body))
-    await begun.wait()
-    async with database.transaction() as db:
-        await job_rows.ask_to_cancel(db, run.job_id)
-
-    # the timer alone would find out as well, but only with something to write
-    with pytest.raises(ApplicationError) as caught:
-        await asyncio.wait_for(task, 10)
-    assert caught.value.type == "RunEnded"
-    following.cancel()
-    await asyncio.gather(following, return_exceptions=True)

@@ -6,65 +6,25 @@ The stage reporter is all that the body of an activity sees of this.
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, replace
-from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
-from psycopg import (
-    DataError,
-    IntegrityError,
-    InterfaceError,
-    InternalError,
-    NotSupportedError,
-    OperationalError,
-)
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
+from activities.failures import OUT_OF_REACH, Tries, first_line, for_temporal
+from activities.keeper import SECONDS_BETWEEN_BEATS, keep
 from activities.resources import Resources
 from db import stage_rows
 from db.connections import Connection
 from db.log_rows import Line
-from jobs.errors import AttemptSuperseded, JobError, RunPaused, ServiceUnavailable, StationBusy
+from jobs.errors import RunPaused
 from jobs.stages import Stage, StageSnapshot, key_of
 from jobs.status import Status
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-
-SECONDS_BETWEEN_BEATS = 1.0
-"""Also the least time between two writes of the stage's row outside of effects."""
-
-FIRST_TELLING = 2.0
-LONGEST_BETWEEN_TELLINGS = 300.0
-"""A running stage tells its workflow how far it is after 2, 4, 8 … seconds, then every 5 minutes: enough for
-the Temporal Web UI, and a history that stays small for a job of days."""
-
-LONGEST_TELLING = timedelta(seconds=2)
-"""A slow Temporal must not hold up the beats."""
-
-WAITS_FOR = "waits_for"
-"""In a cursor: the job whose end this one waits for. Attempts that only look again say nothing."""
-
-ATTEMPTS_AT_THE_UNEXPECTED = 3
-"""An error that nobody foresaw is tried again this often: it may be a passing fault, or a defect."""
-
-# what passes, or may. Of psycopg: connections, deadlocks, resources, time-outs, a server that has become read-only; a
-# pool without a free connection is one of them
-OUT_OF_REACH = (
-    OperationalError,
-    InterfaceError,
-    InternalError,
-    ConnectionError,
-    TimeoutError,
-    ServiceUnavailable,
-)
-# an attempt that was superseded is over for Temporal too, or else the one which took its place is
-TRANSIENT = (*OUT_OF_REACH, AttemptSuperseded, StationBusy)
-FINAL = (JobError, DataError, IntegrityError, NotSupportedError)
-"""What trying again cannot mend. A statement that does not fit the schema is neither: a migration may be under way."""
 
 
 class RunPayload(Protocol):
@@ -98,6 +58,8 @@ class StageReporter:
         self.stage = begun.stage
         self.cursor: dict[str, Any] | None = begun.cursor
         """Where to go on; written by the next effect, and by nothing else."""
+        self.waits_for = begun.waits_for
+        """The job for which the attempt before this one waited; what the work begins with has been said then."""
         self.paused = begun.paused
         """Whether the run was paused when last heard of."""
         self._lines: list[Line] = []
@@ -238,9 +200,9 @@ async def reporting(
     The body goes on where the row's cursor says. Errors leave as what Temporal must know of them: whether
     trying again can help.
     """
-    with for_temporal(), resources.signals.subscribe(payload.job_id) as news:
-        report = await _started(resources, stage, payload)
-        keeping = asyncio.create_task(_keep(report, news, body=current_task()))
+    with for_temporal() as tries, resources.signals.subscribe(payload.job_id) as signal:
+        report = await _begin(resources, stage, payload, tries)
+        keeping = asyncio.create_task(keep(report, signal, body=_current_task()))
         try:
             yield report
             await report.finish()
@@ -260,44 +222,19 @@ async def reporting(
             await asyncio.gather(keeping, return_exceptions=True)
 
 
-@contextmanager
-def for_temporal(*, patient: bool = False) -> Iterator[None]:
-    """Let an error leave as one of Temporal's, which says whether trying again can help.
-
-    With `patient` what nobody foresaw is tried again for good, not a few times only.
-    """
-    try:
-        yield
-    except (ApplicationError, asyncio.CancelledError):
-        raise
-    except Exception as error:
-        name, reason = type(error).__name__, first_line(error)
-        if isinstance(error, TRANSIENT):
-            again_after = getattr(error, "again_after", None)
-            raise ApplicationError(reason, type=name, next_retry_delay=again_after) from _alone(error)
-        if isinstance(error, FINAL):
-            raise ApplicationError(reason, type=name, non_retryable=True) from _alone(error)
-        given_up = not patient and activity.info().attempt >= ATTEMPTS_AT_THE_UNEXPECTED
-        raise ApplicationError(f"{name}: {reason}", type=name, non_retryable=given_up) from error
-
-
-def _alone(error: Exception) -> Exception:
-    """An error that is known, without what led to it: of a failure of more than 4 KB Temporal keeps nothing to show."""
-    error.__cause__, error.__suppress_context__ = None, True
-    return error.with_traceback(None)
-
-
-async def _started(resources: Resources, stage: Stage[Any, Any], payload: RunPayload) -> StageReporter:
+async def _begin(
+    resources: Resources, stage: Stage[Any, Any], payload: RunPayload, tries: Tries
+) -> StageReporter:
     info = activity.info()
     # a lot of its own: Temporal gives the numbers of attempts out anew after a reset of the activity
     attempt = f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}/{secrets.token_hex(8)}"
     async with resources.database.autocommit() as db:
         begun = await stage_rows.begin(db, payload.job_id, payload.run, stage.key, attempt)
+    tries.waited = begun.waited
     report = StageReporter(resources, payload, begun, attempt)
     if report.finished:
         return report
-    waited = (report.cursor or {}).get(WAITS_FOR) is not None
-    if not waited and (info.attempt > 1 or report.cursor is not None):
+    if report.waits_for is None and (info.attempt > 1 or report.cursor is not None):
         report.log(f"Going on with stage {stage.key}, attempt {info.attempt}{_failed_before()}", "WARNING")
     report.stop_if_paused()
     return report
@@ -317,80 +254,13 @@ def _say_why(report: StageReporter, error: Exception) -> None:
         )
 
 
-def current_task() -> asyncio.Task[Any]:
+def _current_task() -> asyncio.Task[Any]:
     task = asyncio.current_task()
     assert task is not None
     return task
-
-
-async def _keep(report: StageReporter, news: asyncio.Event, body: asyncio.Task[Any]) -> None:
-    """Beat, write and tell the workflow from time to time, however long one step of the body takes.
-
-    Stops the body and raises once the run turns out to be over, another attempt has taken the stage, or what was
-    noted cannot be written at all.
-    """
-    # by itself: a database that hangs must not let the attempt look dead
-    beating = asyncio.create_task(_beat(report))
-    try:
-        await _write_and_tell(report, news)
-    except Exception:
-        body.cancel()
-        raise
-    finally:
-        beating.cancel()
-
-
-async def _beat(report: StageReporter) -> None:
-    while True:
-        await asyncio.sleep(SECONDS_BETWEEN_BEATS)
-        report.beat()
-
-
-async def _write_and_tell(report: StageReporter, news: asyncio.Event) -> None:
-    began = time.monotonic()
-    next_telling = FIRST_TELLING
-    while True:
-        heard = await _heard(news)
-        # a database out of reach now is no reason to end: what was noted is written later, or by the next attempt
-        try:
-            if heard:
-                await report.look()
-            else:
-                await report.write()
-        except OUT_OF_REACH as error:
-            activity.logger.warning("cannot write how far the stage is: %s", first_line(error))
-        passed = time.monotonic() - began
-        if passed >= next_telling:
-            next_telling = min(passed * 2, passed + LONGEST_BETWEEN_TELLINGS)
-            await _signal_progress(report)
-
-
-async def _heard(news: asyncio.Event) -> bool:
-    """Whether there was news before it was time for the next beat."""
-    try:
-        async with asyncio.timeout(SECONDS_BETWEEN_BEATS):
-            await news.wait()
-    except TimeoutError:
-        return False
-    news.clear()
-    return True
-
-
-async def _signal_progress(report: StageReporter) -> None:
-    info = activity.info()
-    handle = activity.client().get_workflow_handle(info.workflow_id or "", run_id=info.workflow_run_id)
-    try:
-        await handle.signal("progress", report.stage, rpc_timeout=LONGEST_TELLING)
-    except Exception as error:  # any failure to tell is only a line in the process's log
-        activity.logger.warning("cannot tell the workflow of progress: %s", error)
 
 
 async def _last_words(report: StageReporter) -> None:
     """Write what the body logged before it failed; if that fails too, the failure itself says why."""
     with suppress(Exception):
         await report.write()
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text: the rest may be a statement with what was in it."""
-    return str(error).strip().split("\n", 1)[0] or type(error).__name__
