@@ -56,9 +56,7 @@ def _run(log: Path, *command: str, user: str | None = None) -> None:
 def _prepare_system_user(name: str, folder: Path, log: Path) -> None:
     """Make the account, and let it reach the programs and the data folder."""
     # two that start at once must not find an account that is half made
-    turn = os.open(
-        Path(tempfile.gettempdir()) / f".{name}.lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600
-    )
+    turn = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(turn, fcntl.LOCK_EX)
         try:
