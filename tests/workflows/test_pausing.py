@@ -9,6 +9,7 @@ from temporalio.client import Client
 from config import Settings
 from db.connections import Database
 from tests.conftest import serving
+from tests.faults.scenes import effect_under_way
 from tests.field import Field, Person
 from tests.passages import Passage
 from tests.processes import worker_process
@@ -79,6 +80,8 @@ async def test_what_is_under_way_is_finished(
         )
         job = await make_job(client, project_id, set_id)
         await under_way(client, job["id"], POPULATE)
+        # the filling itself, not only the turn before it
+        await effect_under_way(field)
         assert held_in(await post(client, job["id"], "pause")) == [POPULATE]
 
     job = await job_in(client, job["id"], "SUCCESS")
