@@ -284,7 +284,6 @@ class PendingDelivery:
     """When the word was given that is to be carried."""
 
 
-_LAUNCH = f"SELECT {RUN_START_COLUMNS} FROM jobs WHERE id = %(job_id)s"
 _WAITING = f"""
 SELECT status, {RUN_START_COLUMNS}, CASE WHEN status = 'STARTED' THEN pause_asked_at ELSE asked_at END AS word_at
 FROM jobs
@@ -296,14 +295,6 @@ ORDER BY word_at LIMIT %(most)s
 _LAUNCHED = """
 UPDATE jobs SET launched_at = now() WHERE id = %(job_id)s AND run = %(run)s AND status = 'PENDING'
 """
-
-
-async def run_start(db: Connection, job_id: int) -> RunStart:
-    """What starting the newest run of a job takes."""
-    row = await one(db, _LAUNCH, {"job_id": job_id})
-    if row is None:
-        raise JobNotFound(job_id)
-    return RunStart(**row)
 
 
 async def waiting(

@@ -11,7 +11,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from config import Settings
-from db import job_rows, stage_rows
+from db import explaining_rows, stage_rows
 from db.connections import Database, one, value
 from jobs.errors import RunEnded
 from jobs.runs import JobRequest
@@ -315,7 +315,9 @@ async def test_a_late_word_for_one_run_does_not_reach_the_next(
     job = await make_job(client, project_id, set_id, delay=60)
     await under_way(client, job["id"], "delay")
     async with field.database.transaction() as db:
-        old = (await job_rows.run_start(db, job["id"])).workflow
+        known = await explaining_rows.read(db, job["id"])
+    assert known is not None
+    old = known.workflow
     await client.post(f"/jobs/{job['id']}/cancel/")
     await job_in(client, job["id"], "REVOKED")
     await client.post(f"/jobs/{job['id']}/retry/")
